@@ -1,0 +1,29 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lab lock clean
+
+demo: $(READY)
+	$(BIN)/lab demo
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+# The lock pins what the tests ran with; pyproject.toml says what is needed.
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --progress-bar off -c requirements.lock -e '.[dev]'
+	touch $@
+
+lock: $(READY)
+	$(BIN)/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools > requirements.lock
+
+clean:
+	rm -rf $(VENV) data/work data/out

@@ -1,0 +1,246 @@
+"""Channels: a shot as unit vectors, one for each way in which two shots can be alike.
+
+- *subject*: what is in the picture;
+- *composition*: where masses and edges lie, whatever they are;
+- *colour*: palette, its layout, light and contrast.
+
+A channel with nothing to say of a picture (no edge, no light) gives the zero vector.
+Vectors as made here are raw; `Calibration` makes the channels comparable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lab.encoders import Features
+
+VERSION = 1
+CHANNELS = ("subject", "composition", "colour")
+LOOKS = (1 / 6, 1 / 2, 5 / 6)  # where in a moment its representative frames lie
+GRID = 8  # rows and columns of the composition's layouts
+TRACE = (16, 9)  # width and height of the brightness layout kept of every frame
+HUES = 8  # bins a side of the palette's a*b* plane
+VIVID = 12.0  # mean chroma (CIELAB) from which a picture counts as fully coloured
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale rows to length one; rows of (nearly) nothing become zero.
+
+    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0.0)
+
+
+def describe(pictures: np.ndarray, encoder) -> dict[str, np.ndarray]:
+    """All channels of pictures.
+
+    Parameters
+    ----------
+    pictures : ndarray of uint8, shape (n, height, width, 3)
+        Bars cropped away.
+    encoder
+        From `lab.encoders`.
+
+    Returns
+    -------
+    dict of ndarray of float32, shape (n, d)
+        One entry a channel; d differs by channel.
+    """
+    features = encoder.encode(pictures)
+    return {
+        "subject": subject(features),
+        "composition": composition(features, pictures),
+        "colour": colour(pictures),
+    }
+
+
+def pool(vectors: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Mean of the vectors of each group (a moment's pictures), as unit vectors (count, d)."""
+    total = np.zeros((count, vectors.shape[1]))
+    np.add.at(total, groups, vectors)
+    return unit(total).astype(np.float32)
+
+
+def subject(features: Features) -> np.ndarray:
+    """What is in the picture: the encoder's pooled features, unit rows (n, d)."""
+    return unit(features.pooled).astype(np.float32)
+
+
+def composition(features: Features, pictures: np.ndarray) -> np.ndarray:
+    """Where things lie, whatever they are: three layouts on a grid, unit rows (n, d).
+
+    The encoder's feature map says where something stands out from the rest of the picture
+    (the length of each cell's deviation from the mean cell, so that *what* it is drops out);
+    to this come the layouts of brightness and of edges in four directions (Dalal & Triggs 2005).
+    """
+    deviation = features.grid - features.grid.mean(axis=(2, 3), keepdims=True)
+    salience = np.linalg.norm(deviation, axis=1)
+    salience = _resize(salience[:, None], GRID)[:, 0].reshape(len(pictures), -1)
+    small = _resize(_batch(pictures), 16 * GRID)
+    light = (small * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1).numpy()
+    masses = light.reshape(-1, GRID, 16, GRID, 16).mean(axis=(2, 4)).reshape(len(light), -1)
+    blocks = [_centred(salience), _centred(masses), unit(_edges(light))]
+    return unit(np.concatenate(blocks, axis=1)).astype(np.float32)
+
+
+def colour(pictures: np.ndarray) -> np.ndarray:
+    """Palette and its layout, light and contrast, in CIELAB; unit rows (n, d).
+
+    The part that speaks of hue shrinks with the picture's chroma, to nothing in black and
+    white, so that hue weighs nothing where one side has none.
+    """
+    lab = _cielab(_resize(_batch(pictures), 32).permute(0, 2, 3, 1).numpy() / 255)
+    count = len(lab)
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    vivid = np.minimum(1, chroma.mean(axis=(1, 2)) / VIVID)[:, None]
+    cells = lab.reshape(count, 4, 8, 4, 8, 3).mean(axis=(2, 4))
+    lights = np.stack([np.histogram(p, 8, (0, 100))[0] for p in lab[..., 0]]) ** 0.5
+    light = np.concatenate([unit(lights), unit(cells[..., 0].reshape(count, -1))], axis=1)
+    palette = np.stack([_palette(p) for p in lab]) ** 0.5
+    hues = np.concatenate([unit(palette), unit(cells[..., 1:].reshape(count, -1))], axis=1)
+    return unit(np.concatenate([unit(light), vivid * unit(hues)], axis=1)).astype(np.float32)
+
+
+def mirrored(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Raw vectors of the same pictures seen in a mirror; what they show stays what it is."""
+    return {name: vectors[:, _mirror(name, vectors.shape[1])] for name, vectors in raw.items()}
+
+
+def trace(strip: np.ndarray) -> np.ndarray:
+    """A frame's brightness layout, kept for every frame to align shots by.
+
+    Parameters
+    ----------
+    strip : ndarray of uint8, shape (27, 48, 3)
+
+    Returns
+    -------
+    ndarray of uint8, shape (9, 16)
+    """
+    light = strip @ np.array([0.299, 0.587, 0.114])
+    return light.reshape(9, 3, 16, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Makes channels comparable, so that equal sliders have equal say.
+
+    Each channel's vectors are centred on the archive, so that strangers score about 0 and
+    doubles 1, and its directions are evened out (a whitening held back by `SHRINK`), so that
+    no channel's scores lie closer together than another's.
+
+    Attributes
+    ----------
+    centre, turn : dict of ndarray
+        A channel's mean (d,), and the matrix (d, k) its centred vectors are multiplied by.
+    """
+
+    centre: Mapping[str, np.ndarray]
+    turn: Mapping[str, np.ndarray]
+
+    SHRINK = 0.5
+    DIRECTIONS = 64
+
+    @classmethod
+    def fit(cls, archive: Mapping[str, np.ndarray]) -> Calibration:
+        """Fit on an archive's raw vectors, a (moments, d) array a channel."""
+        centre, turn = {}, {}
+        for name, vectors in archive.items():
+            spoken = vectors[np.abs(vectors).sum(axis=1) > 0].astype(np.float64)
+            if len(spoken) < 2:
+                spoken = np.zeros((2, vectors.shape[1]))
+            centre[name] = spoken.mean(axis=0)
+            _, spread, directions = np.linalg.svd(spoken - centre[name], full_matrices=False)
+            variance = spread**2 / len(spoken)
+            keep = min(cls.DIRECTIONS, len(spread))
+            floor = variance.sum() / keep or 1.0
+            # Between the archive's own spread and an even one: a small archive is not believed.
+            scale = (cls.SHRINK * floor + variance[:keep]) ** -0.5
+            turn[name] = directions[:keep].T * scale
+        return cls(centre, turn)
+
+    def apply(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Comparable unit vectors of raw ones; zero stays zero."""
+        ready = {}
+        for name, vectors in raw.items():
+            spoken = np.abs(vectors).sum(axis=1, keepdims=True) > 0
+            ready[name] = unit((vectors - self.centre[name]) @ self.turn[name]) * spoken
+        return ready
+
+    @property
+    def version(self) -> str:
+        """A name that changes with the content, for the edit."""
+        digest = hashlib.blake2s(digest_size=4)
+        for name in sorted(self.centre):
+            digest.update(np.round(self.centre[name], 6).tobytes())
+        return f"{VERSION}-{digest.hexdigest()}"
+
+
+def _mirror(name: str, width: int) -> np.ndarray:
+    """For each number in a channel's vector, where its mirror image is found."""
+    places = np.arange(width)
+    if name == "composition":
+        layouts = places[: 2 * GRID**2].reshape(2, GRID, GRID)[:, :, ::-1]
+        edges = places[2 * GRID**2 :].reshape(GRID, GRID, 4)[:, ::-1, [0, 3, 2, 1]]
+        return np.concatenate([layouts.ravel(), edges.ravel()])
+    if name == "colour":
+        lights, light, palette, hues = np.split(places, np.cumsum([8, 16, HUES**2]))
+        light = light.reshape(4, 4)[:, ::-1]
+        hues = hues.reshape(4, 4, 2)[:, ::-1]
+        return np.concatenate([lights, light.ravel(), palette, hues.ravel()])
+    return places
+
+
+def _batch(pictures: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float()
+
+
+def _resize(batch, side: int):
+    if isinstance(batch, np.ndarray):
+        return _resize(torch.from_numpy(batch), side).numpy()
+    return F.interpolate(batch, (side, side), mode="bilinear", antialias=True)
+
+
+def _centred(layout: np.ndarray) -> np.ndarray:
+    return unit(layout - layout.mean(axis=1, keepdims=True))
+
+
+def _edges(light: np.ndarray) -> np.ndarray:
+    """Strength of edges by cell and direction, (n, GRID * GRID * 4); mild edges count too."""
+    down, across = np.gradient(light, axis=(1, 2))
+    strength = np.hypot(down, across) ** 0.5
+    turn = (np.arctan2(down, across) % np.pi) / np.pi * 4
+    layouts = []
+    for direction in range(4):
+        apart = np.abs((turn - direction + 2) % 4 - 2)
+        share = strength * np.maximum(0, 1 - apart)
+        layouts.append(share.reshape(-1, GRID, 16, GRID, 16).mean(axis=(2, 4)))
+    return np.stack(layouts, axis=-1).reshape(len(light), -1)
+
+
+def _cielab(rgb: np.ndarray) -> np.ndarray:
+    """sRGB in 0..1 to CIELAB (D65), as IEC 61966-2-1 and CIE 15 define them."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = linear @ np.array(to_xyz).T / np.array([0.9505, 1.0, 1.089])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack(
+        [116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])],
+        axis=-1,
+    )
+
+
+def _palette(lab: np.ndarray) -> np.ndarray:
+    """How much of each hue there is, weighted by chroma: (HUES * HUES,)."""
+    a, b = lab[..., 1].ravel(), lab[..., 2].ravel()
+    bounds = [[-60, 60], [-60, 60]]
+    a, b = np.clip(a, -59, 59), np.clip(b, -59, 59)
+    return np.histogram2d(a, b, HUES, bounds, weights=np.hypot(a, b))[0].ravel()

@@ -1,0 +1,310 @@
+"""The `lab` command: the same stages without a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lab import __version__
+from lab.edit import Edit, EditError, Rejection, load_edit, make_edit
+from lab.encoders import PACKAGED, EncoderError
+from lab.films import find_films
+from lab.match import MatchError, MatchSettings, Weights
+from lab.store import Workspace
+from lab.video import FilmError
+
+
+class UsageError(Exception):
+    """A request that makes no sense: one sentence on what to do instead."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        print(args.run(args))
+        return 0
+    except KeyboardInterrupt:
+        print(
+            "\nlab: interrupted; what was finished stands, run it again to go on", file=sys.stderr
+        )
+        return 130
+    except (FilmError, EditError, MatchError, EncoderError, UsageError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"lab: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    seeing = argparse.ArgumentParser(add_help=False)
+    seeing.add_argument(
+        "--encoder",
+        default=PACKAGED,
+        metavar="MODEL",
+        help=f"{PACKAGED} (default), or a transformers vision model: hub name or folder",
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(name, run, text, *parents):
+        one = verbs.add_parser(name, help=text, description=text, parents=[shared, *parents])
+        one.set_defaults(run=run)
+        return one
+
+    verb("demo", demo, "sample footage -> finished side-by-side video, end to end")
+
+    one = verb("ingest", ingest, "films or folders -> shots, channels, proxies", seeing)
+    one.add_argument("paths", nargs="*", metavar="PATH", help="default: DIR/archive")
+    one.add_argument("--jobs", type=int, default=1, metavar="N", help="films worked on at once")
+
+    for name, run, text in (
+        ("films", films, "the films table"),
+        ("problems", problems, "what could not be read, and why"),
+    ):
+        one = verb(name, run, text)
+        one.add_argument("--out", metavar="FILE.csv")
+
+    one = verb("shots", shots, "the shots of one film")
+    one.add_argument("video", metavar="VIDEO")
+    one.add_argument("--out", required=True, metavar="FILE.csv")
+
+    one = verb("match", match, "answer every shot of a trailer from the archive", seeing)
+    one.add_argument("trailer", metavar="TRAILER")
+    one.add_argument("--edit", required=True, metavar="EDIT.yaml")
+    one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
+    one.add_argument("--mirror", action="store_true", help="answers may be shown mirrored")
+    one.add_argument("--own-film", action="store_true", help="a film may answer itself")
+
+    one = verb("render", render, "edit -> video or contact sheet")
+    one.add_argument("edit", metavar="EDIT.yaml")
+    one.add_argument(
+        "--preset", default="side-by-side", choices=["side-by-side", "alone", "contact-sheet"]
+    )
+    one.add_argument("--out", required=True, metavar="FILE", help=".mp4, or .png for the sheet")
+
+    verb("doctor", doctor, "what is installed, what is missing, what to do")
+    return parser
+
+
+def _weights(text: str) -> Weights:
+    known = ", ".join(Weights.model_fields)
+    try:
+        pairs = dict(pair.split("=") for pair in text.split(","))
+        # Channels left out weigh nothing: `--weights colour=1` means colour alone.
+        return Weights(
+            **{name: float(pairs.pop(name, 0)) for name in Weights.model_fields}, **pairs
+        )
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write channel=weight with weights from 0 to 1, channels of {known}"
+        ) from None
+
+
+def ingest(args) -> str:
+    from lab.ingest import IngestSettings
+    from lab.ingest import ingest as run
+
+    workspace = Workspace(args.work)
+    paths = find_films(args.paths or [workspace.archive])
+    report = run(paths, workspace, IngestSettings(encoder=args.encoder), jobs=args.jobs)
+    for problem in report.problems.itertuples():
+        print(f"{problem.path}: {problem.what}", file=sys.stderr)
+    if not report.made and not report.stood:
+        raise UsageError("none of these films could be read; see `lab problems`.")
+    if not report.made and not len(report.problems):
+        return f"nothing to do: {_count(report.stood, 'film')} already in {workspace.work}"
+    bad = f", {_count(report.problems, 'problem')} (lab problems)" if len(report.problems) else ""
+    stood = f", {len(report.stood)} stood already" if report.stood else ""
+    return f"ingested {_count(report.made, 'film')}{stood}{bad} -> {workspace.work}"
+
+
+def films(args) -> str:
+    from lab.ingest import load_films
+
+    table = load_films(Workspace(args.work))
+    return _show(table, args.out, "film", ["film_id", "role", "duration", "fps", "title", "path"])
+
+
+def problems(args) -> str:
+    from lab.ingest import load_problems
+
+    return _show(load_problems(Workspace(args.work)), args.out, "problem", ["path", "what"])
+
+
+def shots(args) -> str:
+    from lab.ingest import IngestSettings, load_archive
+    from lab.ingest import ingest as run
+
+    workspace, path = Workspace(args.work), Path(args.video)
+    film_id = _known(run, workspace, path, IngestSettings())
+    table = load_archive(workspace, films=[film_id]).shots
+    columns = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
+    table[columns].to_csv(args.out, index=False)
+    return f"{_count(table, 'shot')} of {path} -> {args.out}"
+
+
+def match(args) -> str:
+    settings = MatchSettings(
+        weights=args.weights or Weights(), mirror=args.mirror, own_film=args.own_film
+    )
+    edit, notes = make_match(
+        Workspace(args.work), Path(args.trailer), Path(args.edit), settings, args.encoder
+    )
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    table = Path(args.edit).with_suffix(".csv")
+    return f"{_count(edit.shots, 'shot')} answered -> {args.edit} and {table}"
+
+
+def make_match(
+    workspace: Workspace,
+    trailer: Path,
+    path: Path,
+    settings: MatchSettings,
+    encoder: str = PACKAGED,
+) -> tuple[Edit, list[str]]:
+    """Match a trailer to the workspace's archive and save the edit.
+
+    Where the edit exists already, its pins and rejections are kept.
+
+    Returns
+    -------
+    edit : Edit
+    notes : list of str
+        What had to give.
+    """
+    from functools import lru_cache
+
+    import pandas as pd
+
+    from lab.channels import Calibration
+    from lab.ingest import IngestSettings, load_archive, load_frames
+    from lab.ingest import ingest as run
+    from lab.match import match as solve
+
+    looking = IngestSettings(encoder=encoder)
+    before = load_edit(path) if path.exists() else None
+    film_id = _known(run, workspace, trailer, looking, role="trailer")
+    query = load_archive(workspace, looking, films=[film_id])
+    archive = load_archive(workspace, looking)
+    if not len(archive.films):
+        raise UsageError(
+            f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
+        )
+    calibration = Calibration.fit(archive.vectors)
+    same = before is not None and before.trailer == film_id
+    pins = [shot.model_dump() for shot in before.shots if shot.pinned] if same else []
+    rejected: list[Rejection] = before.rejected if same else []
+    frames = lru_cache(maxsize=8)(lambda film: load_frames(workspace, film))
+    rows, notes = solve(
+        query,
+        archive,
+        frames,
+        settings,
+        pinned=pins,
+        rejected=[no.model_dump() for no in rejected],
+        calibration=calibration,
+    )
+    table = pd.concat([query.films, archive.films]).drop_duplicates("film_id")
+    edit = make_edit(
+        path,
+        rows,
+        table,
+        trailer=film_id,
+        encoder=encoder,
+        calibration=calibration.version,
+        settings=settings,
+        rejected=rejected,
+    )
+    edit.save(path)
+    return edit, notes
+
+
+def _known(run, workspace: Workspace, path: Path, settings, role: str = "trailer") -> str:
+    """The `film_id` of one film, ingested first where that is still to be done."""
+    report = run(find_films([path]), workspace, settings, role=role)
+    if len(report.problems) and not report.made:
+        raise FilmError(path, report.problems.what.iloc[0])
+    return [*report.made, *report.stood][0]
+
+
+def render(args) -> str:
+    from lab.render import contact_sheet
+    from lab.render import render as run
+
+    edit = load_edit(args.edit)
+    if args.preset == "contact-sheet":
+        count = contact_sheet(edit, args.out)
+        return f"{_count(range(count), 'pair')} -> {args.out}"
+    done = run(edit, args.out, args.preset)
+    return f"{_count(range(done.frames), 'frame')}, {_sound(done.sound_copied)} -> {done.path}"
+
+
+def _sound(copied: bool | None) -> str:
+    if copied is None:
+        return "silent like its trailer"
+    return (
+        "soundtrack copied" if copied else "soundtrack encoded to AAC (MP4 cannot carry it as is)"
+    )
+
+
+def demo(args) -> str:
+    from lab.ingest import ingest as run
+    from lab.render import contact_sheet
+    from lab.render import render as write
+    from lab.sample import fetch_samples
+
+    workspace = Workspace(args.work)
+    trailer, archive = fetch_samples(workspace)
+    run(archive, workspace)
+    path = workspace.out / "demo.yaml"
+    edit, _ = make_match(workspace, trailer, path, MatchSettings())
+    sheet = workspace.out / "demo.png"
+    contact_sheet(edit, sheet)
+    done = write(edit, workspace.out / "demo.mp4")
+    return f"{done.path} is ready to watch; contact sheet {sheet}, edit {path}"
+
+
+def doctor(args) -> str:
+    import importlib.metadata as metadata
+    import re
+
+    missing = []
+    for need in metadata.requires("reinterpretation-lab") or []:
+        name, _, marker = need.partition(";")
+        if "extra ==" in marker:
+            continue
+        name = re.split(r"[<>=!~ ]", name.strip())[0]
+        try:
+            print(f"ok       {name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            if name not in ("decord", "decord2"):
+                missing.append(name)
+                print(f"MISSING  {name}")
+    workspace = Workspace(args.work)
+    print(f"ok       workspace {workspace.root.resolve()}")
+    if missing:
+        raise UsageError(f"{len(missing)} packages are missing; run `make clean demo`.")
+    return "all is there"
+
+
+def _show(table, out: str | None, what: str, columns: list[str]) -> str:
+    if out:
+        table.to_csv(out, index=False)
+        return f"{_count(table, what)} -> {out}"
+    if len(table):
+        print(table[columns].to_string(index=False))
+    return _count(table, what)
+
+
+def _count(things, what: str) -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""The edit: a document that says which shot answers which, for people and for the renderer.
+
+A YAML file that can be read and changed by hand, and a CSV of the same rows beside it. It
+names its films by path (relative to itself) and content, so that it renders on its own.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lab.match import MatchSettings
+from lab.store import write_whole
+
+HEAD = """\
+# A reinterpretation: every shot of the trailer and the archive shot that answers it.
+# Times are seconds on each film's own clock. To change an answer, change match_film and
+# in_match (or speed, or mirror) and set pinned: true, so that a later `lab match` keeps it.
+# kind: match shows the archive film, keep the trailer itself, black nothing.
+# To refuse an answer, add to rejected:  {film: ..., start: ..., end: ..., query: ...}
+# (query: a second inside the one trailer shot that is meant; leave it out for all).
+"""
+
+
+class EditError(Exception):
+    """An edit that cannot be used: one sentence with the file, the cause and what to do."""
+
+
+class FilmEntry(BaseModel):
+    """A film named by an edit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str
+    title: str = ""
+    year: str = ""
+    source: str = ""
+    licence: str = ""
+    crop: tuple[float, float, float, float] = (0, 0, 1, 1)
+
+
+class Row(BaseModel):
+    """One trailer shot and its answer; times in seconds on each film's own clock."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    position: int
+    kind: Literal["match", "keep", "black"] = "match"
+    query_id: str = ""
+    in_query: float
+    out_query: float
+    match_id: str = ""
+    match_film: str = ""
+    in_match: float | None = None
+    out_match: float | None = None
+    speed: float = Field(1.0, gt=0, le=4)
+    mirror: bool = False
+    score: float | None = None
+    scores: dict[str, float] = {}
+    pinned: bool = False
+    alternatives: list[str] = []
+
+
+class Rejection(BaseModel):
+    """An archive film's seconds that are not to answer: one trailer shot, or any."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    film: str
+    start: float
+    end: float
+    query: float | None = None
+
+
+class Edit(BaseModel):
+    """The whole document."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[1] = 1
+    trailer: str
+    encoder: str
+    calibration: str
+    settings: MatchSettings = MatchSettings()
+    films: dict[str, FilmEntry]
+    shots: list[Row]
+    rejected: list[Rejection] = []
+    _folder: Path = Path()
+
+    def path(self, film_id: str) -> Path:
+        """Where a film lies.
+
+        Raises
+        ------
+        EditError
+            If the edit names no such film, or the file is not there.
+        """
+        entry = self.films.get(film_id)
+        if entry is None:
+            raise EditError(f"the edit answers with film {film_id}, which its films: do not name.")
+        path = self._folder / entry.path
+        if not path.is_file():
+            raise EditError(
+                f"{path}: is not there any more; put the film back, or correct its path under films:."
+            )
+        return path
+
+    def table(self) -> pd.DataFrame:
+        """The rows as a table, with a column for each channel's score and both paths."""
+        rows = []
+        for shot in self.shots:
+            row = shot.model_dump()
+            scores = row.pop("scores")
+            row |= {f"score_{name}": value for name, value in scores.items()}
+            row["alternatives"] = " ".join(shot.alternatives)
+            row["query_path"] = self._where(self.trailer)
+            row["match_path"] = self._where(shot.match_film)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def _where(self, film_id: str) -> str:
+        entry = self.films.get(film_id)
+        return os.path.normpath(self._folder / entry.path) if entry else ""
+
+    def save(self, path) -> None:
+        """Write the YAML, and the CSV beside it."""
+        path = Path(path)
+        content = self.model_dump(mode="json", exclude_none=True)
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+        write_whole(path, HEAD + text)
+        write_whole(path.with_suffix(".csv"), self.table().to_csv(index=False))
+
+
+def load_edit(path) -> Edit:
+    """Read an edit.
+
+    Raises
+    ------
+    EditError
+        If the file is missing, no YAML, or says something that an edit cannot hold.
+    """
+    path = Path(path)
+    try:
+        edit = Edit.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise EditError(f"{path}: does not exist; make it with `lab match`.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        cause = " ".join(str(error).split())
+        raise EditError(f"{path}: cannot be read as YAML ({cause}).") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"]) or "the document"
+        raise EditError(f"{path}: {place} is not right ({first['msg']}).") from None
+    edit._folder = path.parent
+    _check_order(edit, path)
+    return edit
+
+
+def _check_order(edit: Edit, path: Path) -> None:
+    for before, after in zip(edit.shots, edit.shots[1:], strict=False):
+        if after.in_query < before.out_query - 1e-3:
+            raise EditError(
+                f"{path}: shot {after.position} begins before shot {before.position} ends."
+            )
+    for shot in edit.shots:
+        if shot.kind == "match" and (shot.in_match is None or not shot.match_film):
+            raise EditError(
+                f"{path}: shot {shot.position} is a match without match_film and in_match."
+            )
+
+
+def make_edit(
+    path,
+    rows: pd.DataFrame,
+    films: pd.DataFrame,
+    *,
+    trailer: str,
+    encoder: str,
+    calibration: str,
+    settings: MatchSettings,
+    rejected: list[Rejection] | None = None,
+) -> Edit:
+    """Put together the edit that `lab.match.match` decided.
+
+    Parameters
+    ----------
+    path : path-like
+        Where it will be saved: films are named relative to this file's folder.
+    rows, films : DataFrame
+        The match's table; the films table, trailer and archive.
+    """
+    folder = Path(path).parent
+    shots = [_row(row) for row in rows.to_dict("records")]
+    used = {trailer, *(shot.match_film for shot in shots if shot.match_film)}
+    used |= {shot_id.split("-")[0] for shot in shots for shot_id in shot.alternatives}
+    entries = {}
+    for film in films[films.film_id.isin(used)].itertuples():
+        entries[film.film_id] = FilmEntry(
+            path=_relative(film.path, folder),
+            title=film.title,
+            year=film.year,
+            source=film.source,
+            licence=film.licence,
+            crop=tuple(film.crop),
+        )
+    edit = Edit(
+        trailer=trailer,
+        encoder=encoder,
+        calibration=calibration,
+        settings=settings,
+        films=entries,
+        shots=shots,
+        rejected=rejected or [],
+    )
+    edit._folder = folder
+    return edit
+
+
+def _relative(path: str, folder: Path) -> str:
+    try:
+        return os.path.relpath(path, folder.resolve())
+    except ValueError:  # another drive
+        return path
+
+
+def _row(row: dict) -> Row:
+    scores = {
+        name.removeprefix("score_"): round(value, 4)
+        for name, value in row.items()
+        if name.startswith("score_") and _is_number(value)
+    }
+    kept = {
+        name: round(value, 6) if isinstance(value, float) else value
+        for name, value in row.items()
+        if name in Row.model_fields and (not isinstance(value, float) or _is_number(value))
+    }
+    if not isinstance(kept.get("match_film"), str) or not kept["match_film"]:
+        kept["match_film"] = str(kept.get("match_id") or "").split("-")[0]
+    kept["scores"] = scores or kept.get("scores") or {}
+    return Row(**kept)
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,0 +1,421 @@
+"""The one pass: films in, shots, channels, thumbnails and proxies out.
+
+A film goes through three stages, each a part in the store:
+
+- ``film``: decoded once, in order, into the proxy, the frames' times, the cut network's
+  findings, brightness and traces;
+- ``shots``: the shots and moments tables;
+- ``looks``: a channel's vector for every moment, a thumbnail for every shot, from the proxy.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict
+from tqdm.auto import tqdm
+
+from lab import channels, shots, video
+from lab.encoders import PACKAGED, load_encoder
+from lab.films import Register, credit_of
+from lab.store import (
+    Workspace,
+    key_of,
+    read_arrays,
+    read_json,
+    read_table,
+    write_arrays,
+    write_json,
+    write_table,
+)
+from lab.video import Box, FilmError, WriteError
+
+VERSION = 1
+# Short closed GOPs without B frames: any frame is near, and decord counts them right.
+PROXY = {"preset": "ultrafast", "crf": "23", "g": "12", "bf": "0", "flags": "+cgop"}
+BAR_EVERY = 12  # frames between two looks for bars
+BATCH = 48  # frames of the proxy held in memory at once
+THUMBNAIL = (320, 320)
+
+
+class IngestSettings(BaseModel):
+    """What an archive is looked at with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    encoder: str = PACKAGED
+
+
+@dataclass
+class Report:
+    """What an ingest did: films worked on, films that stood already, and `problems`."""
+
+    made: list[str] = field(default_factory=list)
+    stood: list[str] = field(default_factory=list)
+    problems: pd.DataFrame = field(default_factory=lambda: _problems([]))
+
+
+@dataclass(frozen=True)
+class Archive:
+    """All that is known of some films: tables, and vectors aligned with `moments`."""
+
+    films: pd.DataFrame
+    shots: pd.DataFrame
+    moments: pd.DataFrame
+    vectors: dict[str, np.ndarray]
+
+
+def film_key() -> str:
+    return key_of("film", VERSION, PROXY, shots.STRIP, channels.TRACE)
+
+
+def shots_key() -> str:
+    return key_of("shots", shots.VERSION, film_key())
+
+
+def looks_key(settings: IngestSettings) -> str:
+    return key_of("looks", channels.VERSION, settings.encoder, shots_key())
+
+
+def ingest(
+    paths: Iterable,
+    workspace: Workspace,
+    settings: IngestSettings | None = None,
+    *,
+    role: str = "archive",
+    jobs: int = 1,
+) -> Report:
+    """Bring films into the workspace; what stands already is left alone.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Film files.
+    workspace : Workspace
+    settings : IngestSettings, optional
+    role : str
+        ``"archive"`` or ``"trailer"``.
+    jobs : int
+        Films worked on at once, each in a process of its own.
+
+    Returns
+    -------
+    Report
+        A film that cannot be read is a row in its `problems`, not an error.
+
+    Raises
+    ------
+    WriteError
+        If the disk takes no more.
+    EncoderError
+        If the encoder cannot be had.
+    """
+    settings = settings or IngestSettings()
+    workspace.sweep()
+    register, report, found = Register(workspace), Report(), []
+    todo: dict[str, Path] = {}
+    for path in map(Path, paths):
+        try:
+            film_id = register.identify(path)
+        except FilmError as error:
+            found.append((str(path), "open", error.why, None))
+            continue
+        if complete(workspace, film_id, settings):
+            register.add(film_id, path, role)
+            report.stood.append(film_id)
+        else:
+            todo.setdefault(film_id, path)
+    register.save()
+    lengths = {film_id: _length(path) for film_id, path in todo.items()}
+    form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of film, {remaining} left"
+    with tqdm(total=sum(lengths.values()), desc="ingest", bar_format=form) as bar:
+        for film_id, problems in _work(todo, lengths, workspace, settings, jobs, bar):
+            found += problems
+            if complete(workspace, film_id, settings):
+                register.add(film_id, todo[film_id], role)
+                register.save()
+                report.made.append(film_id)
+    report.problems = _problems(found)
+    _remember(workspace, [str(p) for p in paths], report.problems)
+    return report
+
+
+def complete(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
+    """Whether every part of a film stands."""
+    keys = {"film": film_key(), "shots": shots_key(), "looks": looks_key(settings)}
+    return all(workspace.part(stage, film_id, key).exists() for stage, key in keys.items())
+
+
+def _length(path: Path) -> float:
+    try:
+        return max(video.probe(path).duration, 0.1)
+    except FilmError:
+        return 0.1
+
+
+def _work(todo, lengths, workspace, settings, jobs, bar):
+    """Films one by one, or `jobs` at once, longest first; yields (film_id, problems)."""
+    if jobs <= 1 or len(todo) < 2:
+        for film_id, path in todo.items():
+            before = bar.n
+            yield (
+                film_id,
+                ingest_film(path, film_id, workspace.root, settings, bar.update),
+            )
+            bar.update(lengths[film_id] - (bar.n - before))
+        return
+    order = sorted(todo, key=lengths.get, reverse=True)
+    fresh = multiprocessing.get_context("spawn")  # a forked torch can hang
+    threads = max(1, torch.get_num_threads() // jobs)
+    with ProcessPoolExecutor(jobs, fresh, torch.set_num_threads, (threads,)) as pool:
+        futures = {
+            pool.submit(ingest_film, todo[film_id], film_id, workspace.root, settings): film_id
+            for film_id in order
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+                bar.update(lengths[futures[future]])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def ingest_film(
+    path,
+    film_id: str,
+    root,
+    settings: IngestSettings,
+    progress: Callable[[float], object] = lambda seconds: None,
+) -> list[tuple]:
+    """Make what is missing of one film's parts.
+
+    Returns
+    -------
+    list of tuple
+        Rows of the problems table; empty when all went well.
+    """
+    workspace, stage = Workspace(root), "decode"
+    try:
+        film = _part(workspace, "film", film_id, film_key(), _decode, path, progress)
+        stage = "shots"
+        cut = _part(workspace, "shots", film_id, shots_key(), _cut, film_id, film)
+        stage = "looks"
+        _part(workspace, "looks", film_id, looks_key(settings), _look, film, cut, settings)
+    except WriteError:
+        raise
+    except FilmError as error:
+        return [(str(path), stage, error.why, None)]
+    damaged = read_json(film / "film.json", {}).get("damaged", 0)
+    if damaged:
+        what = f"{damaged} packets could not be decoded; the rest of the film was used."
+        return [(str(path), "decode", what, None)]
+    return []
+
+
+def _part(workspace: Workspace, stage: str, film_id: str, key: str, make, *args) -> Path:
+    folder = workspace.part(stage, film_id, key)
+    if not folder.exists():
+        with workspace.making(stage, film_id, key) as scratch:
+            make(scratch, *args)
+    return folder
+
+
+def _decode(folder: Path, path, progress) -> None:
+    """The one pass over the original."""
+    info = video.probe(path)
+    size = video.proxy_size(info.width, info.height)
+    reader = video.Reader(path, size=size, matrix="bt601")
+    cuts, bars = shots.CutFinder(), shots.BarFinder()
+    times, lights, traces = [], [], bytearray()
+    proxy = None
+    try:
+        for index, frame in enumerate(reader):
+            if proxy is None:
+                proxy = video.Writer(
+                    folder / "proxy.mp4",
+                    size,
+                    info.fps,
+                    soundtrack=path,
+                    t0=frame.time,
+                    copy_sound=False,
+                    matrix="bt601",
+                    options=PROXY,
+                )
+                t0 = frame.time
+            strip = video.small_rgb(frame.picture, *shots.STRIP)
+            cuts.push(strip)
+            lights.append((strip.mean(), strip.std()))
+            traces += channels.trace(strip).tobytes()
+            if index % BAR_EVERY == 0:
+                bars.push(video.luma(frame.picture))
+                progress(float(frame.time) - (times[-BAR_EVERY] if times else float(t0)))
+            times.append(float(frame.time))
+            proxy.write(frame.picture, frame.time - t0)
+        proxy.close()
+    except BaseException:
+        if proxy is not None:
+            proxy.discard()
+        raise
+    times = np.array(times)
+    gaps = np.diff(times)
+    step = float(np.median(gaps)) if len(gaps) else 1 / info.fps
+    arrays = {
+        "times": times,
+        "cuts": cuts.finish(),
+        "light": np.array(lights, np.float32),
+        "trace": np.frombuffer(traces, np.uint8).reshape(-1, *channels.TRACE[::-1]),
+    }
+    write_arrays(folder / "frames.safetensors", arrays)
+    row = {
+        "t0": times[0],
+        "duration": times[-1] + step - times[0],
+        "width": info.width,
+        "height": info.height,
+        "fps": info.fps,
+        "vfr": bool(len(gaps) and np.abs(gaps - step).max() > max(0.1 * step, 0.0015)),
+        "interlaced": info.interlaced,
+        "rotation": info.rotation,
+        "sar": info.sar,
+        "has_audio": info.has_audio,
+        "crop": list(bars.finish()),
+        "frames": len(times),
+        "damaged": reader.damaged,
+    }
+    write_json(folder / "film.json", row)
+
+
+def _cut(folder: Path, film_id: str, film: Path) -> None:
+    frames, row = read_arrays(film / "frames.safetensors"), read_json(film / "film.json")
+    end = row["t0"] + row["duration"]
+    table = shots.find_shots(film_id, frames["times"], end, frames["cuts"], frames["light"])
+    write_table(folder / "shots.parquet", table)
+    write_table(folder / "moments.parquet", shots.find_moments(table))
+
+
+def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None:
+    """Channels and thumbnails, from the proxy."""
+    encoder = load_encoder(settings.encoder)
+    times = read_arrays(film / "frames.safetensors")["times"]
+    box = Box(*read_json(film / "film.json")["crop"])
+    table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
+    looks = np.array(channels.LOOKS)
+    seconds = moments.start.to_numpy()[:, None] + np.outer(moments.end - moments.start, looks)
+    indices = np.maximum(0, np.searchsorted(times, seconds.ravel(), side="right") - 1)
+    owners = np.repeat(np.arange(len(moments)), len(looks))
+    found: dict[str, list] = {}
+    for start in range(0, len(indices), BATCH):
+        pictures = _cropped(film, indices[start : start + BATCH], box)
+        for name, vectors in channels.describe(pictures, encoder).items():
+            found.setdefault(name, []).append(vectors)
+    vectors = {
+        name: channels.pool(np.concatenate(parts), owners, len(moments))
+        for name, parts in found.items()
+    }
+    write_arrays(folder / "vectors.safetensors", vectors)
+    keys = np.searchsorted(times, table.key.to_numpy(), side="right") - 1
+    for start in range(0, len(keys), BATCH):
+        pictures = _cropped(film, keys[start : start + BATCH], box)
+        for index, picture in enumerate(pictures, start):
+            thumbnail = Image.fromarray(picture)
+            thumbnail.thumbnail(THUMBNAIL)
+            thumbnail.save(folder / f"{index}.jpg", quality=85)
+
+
+def _cropped(film: Path, indices, box: Box) -> np.ndarray:
+    pictures = video.proxy_frames(film / "proxy.mp4", indices)
+    height, width = pictures.shape[1:3]
+    rows = slice(round(box.top * height), round(box.bottom * height))
+    return pictures[:, rows, round(box.left * width) : round(box.right * width)]
+
+
+def load_films(workspace: Workspace) -> pd.DataFrame:
+    """The films table: a row for every film that has been decoded."""
+    rows = []
+    for film_id, known in Register(workspace).films.items():
+        row = read_json(workspace.part("film", film_id, film_key()) / "film.json")
+        if row:
+            credit = credit_of(known["path"])
+            rows.append({"film_id": film_id, **known, **row, **vars(credit)})
+    head = ["film_id", "role", "path", "title", "year", "t0", "duration", "width", "height"]
+    table = pd.DataFrame(rows)
+    return (
+        table[head + [c for c in table if c not in head]]
+        if rows
+        else pd.DataFrame([], columns=head)
+    )
+
+
+def load_archive(
+    workspace: Workspace, settings: IngestSettings | None = None, *, films=None
+) -> Archive:
+    """Everything that stands in the workspace, for the films named or for all.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    settings : IngestSettings, optional
+    films : list of str, optional
+        Identifiers; by default every film with the role ``archive``.
+    """
+    settings = settings or IngestSettings()
+    table = load_films(workspace)
+    table = table[table.film_id.isin(films) if films is not None else table.role == "archive"]
+    table = table[[complete(workspace, film_id, settings) for film_id in table.film_id]]
+    tables, moments, vectors = [], [], {}
+    for film_id in table.film_id:
+        cut = workspace.part("shots", film_id, shots_key())
+        tables.append(read_table(cut / "shots.parquet"))
+        moments.append(read_table(cut / "moments.parquet"))
+        looks = workspace.part("looks", film_id, looks_key(settings))
+        for name, array in read_arrays(looks / "vectors.safetensors").items():
+            vectors.setdefault(name, []).append(array)
+    none = pd.DataFrame(columns=list(shots.SHOTS)), shots.find_moments(pd.DataFrame())
+    return Archive(
+        table.reset_index(drop=True),
+        pd.concat(tables, ignore_index=True) if tables else none[0],
+        pd.concat(moments, ignore_index=True) if moments else none[1],
+        {name: np.concatenate(parts) for name, parts in vectors.items()},
+    )
+
+
+def load_frames(workspace: Workspace, film_id: str) -> dict[str, np.ndarray]:
+    """What is known of every frame: `times`, `cuts`, `light`, `trace`."""
+    return read_arrays(workspace.part("film", film_id, film_key()) / "frames.safetensors")
+
+
+def proxy_path(workspace: Workspace, film_id: str) -> Path:
+    return workspace.part("film", film_id, film_key()) / "proxy.mp4"
+
+
+def thumbnail_path(
+    workspace: Workspace, film_id: str, index: int, settings: IngestSettings | None = None
+) -> Path:
+    """A shot's thumbnail, by its index in the film."""
+    looks = workspace.part("looks", film_id, looks_key(settings or IngestSettings()))
+    return looks / f"{index}.jpg"
+
+
+def load_problems(workspace: Workspace) -> pd.DataFrame:
+    """The problems table: `path`, `stage`, `what` (one sentence), `lost` (seconds, if known)."""
+    return _problems(read_json(workspace.work / "problems.json", []))
+
+
+def _problems(rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["path", "stage", "what", "lost"])
+
+
+def _remember(workspace: Workspace, paths: list[str], problems: pd.DataFrame) -> None:
+    """Replace what was said of these paths before; keep what was said of others."""
+    before = load_problems(workspace)
+    kept = before[~before.path.isin(paths)]
+    rows = [*kept.itertuples(index=False, name=None), *problems.itertuples(index=False, name=None)]
+    write_json(workspace.work / "problems.json", rows)

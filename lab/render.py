@@ -1,0 +1,296 @@
+"""An edit made visible: the side-by-side video, the reinterpretation alone, a contact sheet.
+
+Every frame of the trailer gives one frame of the result, at the trailer's own time; beside it
+stands the archive frame that the edit names for that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tqdm.auto import tqdm
+
+from lab import video
+from lab.edit import Edit, Row
+from lab.store import write_whole
+from lab.video import EPSILON, Box, Player, Reader, Writer, probe
+
+QUALITY = {"preset": "medium", "crf": "18"}
+BLACK = (16, 128, 128)  # Y, U, V, limited range
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a result is laid out; `width` is the most it takes up, in pixels."""
+
+    trailer: bool
+    width: int = 1920
+
+
+PRESETS = {"side-by-side": Preset(trailer=True), "alone": Preset(trailer=False)}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What was made: the file, its frames, and whether the sound was copied (None: silent)."""
+
+    path: Path
+    frames: int
+    sound_copied: bool | None
+
+
+def render(edit: Edit, out, preset: str = "side-by-side") -> Rendered:
+    """Render an edit to an H.264 MP4 with the trailer's own sound.
+
+    Parameters
+    ----------
+    edit : Edit
+    out : path-like
+        The video appears under this name only when complete.
+    preset : str
+        ``"side-by-side"``: trailer left, reinterpretation right, equal panels; or ``"alone"``.
+
+    Raises
+    ------
+    EditError, FilmError, WriteError
+    """
+    layout, trailer = PRESETS[preset], edit.path(edit.trailer)
+    info, crop = probe(trailer), Box(*edit.films[edit.trailer].crop)
+    panels = 2 if layout.trailer else 1
+    size = panel_size(info.width, info.height, crop, layout.width // panels)
+    for shot in edit.shots:  # a film that is gone is told before the work, not in the midst of it
+        if shot.kind == "match":
+            edit.path(shot.match_film)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    answers = _Answers(edit, size)
+    writer, count, first = None, 0, None
+    total = round(info.duration * info.fps)
+    try:
+        with tqdm(total=total, desc="render", unit="frame") as bar:
+            for frame in Reader(trailer, size=size, crop=crop):
+                if writer is None:
+                    first = frame.time
+                    writer = Writer(
+                        out,
+                        (size[0] * panels, size[1]),
+                        info.fps,
+                        soundtrack=trailer,
+                        t0=first,
+                        time_base=info.time_base,
+                        options=QUALITY,
+                    )
+                left = pixels(frame.picture)
+                right = answers.at(float(frame.time), left)
+                picture = beside(left, right) if layout.trailer else right
+                writer.write(picture, frame.time - first)
+                count += 1
+                bar.update()
+            bar.total = count
+        writer.close()
+    except BaseException:
+        if writer is not None:
+            writer.discard()
+        raise
+    return Rendered(Path(out), count, writer.sound_copied)
+
+
+def panel_size(width: int, height: int, crop: Box, limit: int) -> tuple[int, int]:
+    """Even size of a panel with the shape of the trailer's picture, no wider than `limit`.
+
+    >>> panel_size(1280, 720, Box(), 960), panel_size(640, 480, Box(0, 0.125, 1, 0.875), 960)
+    ((960, 540), (640, 360))
+    """
+    width, height = width * (crop.right - crop.left), height * (crop.bottom - crop.top)
+    scale = min(1.0, limit / width)
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def fit(width: int, height: int, panel: tuple[int, int]) -> tuple[int, int]:
+    """Largest even size of a picture's shape that goes into a panel.
+
+    >>> fit(640, 480, (960, 540))
+    (720, 540)
+    """
+    scale = min(panel[0] / width, panel[1] / height)
+    sides = (round(width * scale / 2) * 2, round(height * scale / 2) * 2)
+    return max(2, min(sides[0], panel[0])), max(2, min(sides[1], panel[1]))
+
+
+class _Answers:
+    """The right panel, frame by frame, for times that never go back."""
+
+    def __init__(self, edit: Edit, panel: tuple[int, int]):
+        self.edit, self.panel = edit, panel
+        self.rows = iter(edit.shots)
+        self.row: Row | None = next(self.rows, None)
+        self.player: Player | None = None
+
+    def at(self, time: float, trailer: np.ndarray) -> np.ndarray:
+        while self.row is not None and time > self.row.out_query - EPSILON:
+            self._leave()
+        row = self.row
+        if row is None or time < row.in_query - EPSILON or row.kind == "black":
+            return blank(self.panel)
+        if row.kind == "keep":
+            return trailer
+        moment = row.in_match + (time - row.in_query) * row.speed
+        if self.player is None:
+            path = self.edit.path(row.match_film)
+            self.player = open_panel(path, moment, self.edit.films[row.match_film].crop, self.panel)
+        picture = pixels(self.player.at(moment).picture)
+        return centre(mirror(picture) if row.mirror else picture, self.panel)
+
+    def _leave(self) -> None:
+        if self.player is not None:
+            self.player.close()
+        self.player, self.row = None, next(self.rows, None)
+
+
+def open_panel(path, start: float, crop, panel: tuple[int, int]) -> Player:
+    """A film from `start` seconds on, cut to its picture and fitted into a panel."""
+    info, box = probe(path), Box(*crop)
+    width, height = info.width * (box.right - box.left), info.height * (box.bottom - box.top)
+    return Player(path, start, size=fit(width, height, panel), crop=box)
+
+
+def pixels(picture: av.VideoFrame) -> np.ndarray:
+    """A yuv420p picture as one array, uint8 (3 * height / 2, width): Y above, U and V below."""
+    return picture.to_ndarray()
+
+
+def planes(packed: np.ndarray) -> list[np.ndarray]:
+    """Views of Y, U and V in a packed array."""
+    height, width = packed.shape[0] * 2 // 3, packed.shape[1]
+    chroma = packed[height:].reshape(2, height // 2, width // 2)
+    return [packed[:height], chroma[0], chroma[1]]
+
+
+def blank(size: tuple[int, int]) -> np.ndarray:
+    """A black picture."""
+    packed = np.empty((size[1] * 3 // 2, size[0]), np.uint8)
+    for plane, value in zip(planes(packed), BLACK, strict=True):
+        plane[:] = value
+    return packed
+
+
+def centre(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture in the middle of a black panel, in whole pixels of its coarser planes."""
+    packed = blank(size)
+    if packed.shape == picture.shape:
+        return picture
+    parts = planes(picture)
+    top = (size[1] - parts[0].shape[0]) // 4 * 2
+    left = (size[0] - parts[0].shape[1]) // 4 * 2
+    for plane, part, step in zip(planes(packed), parts, (1, 2, 2), strict=True):
+        y, x = top // step, left // step
+        plane[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return packed
+
+
+def mirror(picture: np.ndarray) -> np.ndarray:
+    """A picture seen in a mirror."""
+    packed = np.empty_like(picture)
+    for plane, part in zip(planes(packed), planes(picture), strict=True):
+        plane[:] = part[:, ::-1]
+    return packed
+
+
+def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Two pictures of one size, side by side."""
+    packed = np.empty((left.shape[0], left.shape[1] * 2), np.uint8)
+    for plane, one, other in zip(planes(packed), planes(left), planes(right), strict=True):
+        plane[:, : one.shape[1]], plane[:, one.shape[1] :] = one, other
+    return packed
+
+
+def contact_sheet(edit: Edit, out, *, columns: int = 3, thumb: tuple[int, int] = (288, 162)) -> int:
+    """Every pair, left and right, with its time and score, as a PNG.
+
+    Parameters
+    ----------
+    edit : Edit
+    out : path-like
+    columns : int
+        Pairs in a row.
+    thumb : (int, int)
+        Most width and height of a picture, in pixels.
+
+    Returns
+    -------
+    int
+        Pairs shown.
+    """
+    import io
+
+    font, small = ImageFont.load_default(15), ImageFont.load_default(12)
+    gap, words = 14, 40
+    cell = thumb[0] * 2 + 4, thumb[1] + words
+    count = -(-len(edit.shots) // columns)
+    size = (gap + (cell[0] + gap) * columns, gap + (cell[1] + gap) * count)
+    sheet = Image.new("RGB", size, (18, 18, 18))
+    draw = ImageDraw.Draw(sheet)
+    for number, shot in enumerate(tqdm(edit.shots, desc="contact sheet", unit="pair")):
+        x = gap + (cell[0] + gap) * (number % columns)
+        y = gap + (cell[1] + gap) * (number // columns)
+        for side, picture in enumerate(_pair(edit, shot, thumb)):
+            box = x + side * (thumb[0] + 4), y
+            draw.rectangle((*box, box[0] + thumb[0] - 1, y + thumb[1] - 1), fill=(0, 0, 0))
+            if picture is not None:
+                inset = [(room - part) // 2 for room, part in zip(thumb, picture.size, strict=True)]
+                sheet.paste(picture, (box[0] + inset[0], y + inset[1]))
+        score = "" if shot.score is None else f"   score {shot.score:.2f}"
+        extra = f"   {shot.speed:.0%} speed" if shot.speed < 0.995 else ""
+        extra += "   mirrored" if shot.mirror else ""
+        head = f"{shot.position}   {clock(shot.in_query)}{score}{extra}"
+        draw.text((x, y + thumb[1] + 3), head, (235, 235, 235), font)
+        draw.text((x, y + thumb[1] + 22), _caption(edit, shot), (160, 160, 160), small)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    write_whole(Path(out), buffer.getvalue())
+    return len(edit.shots)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as they stand on a cutting table.
+
+    >>> clock(83.25)
+    '1:23.2'
+    """
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def _caption(edit: Edit, shot: Row) -> str:
+    if shot.kind != "match":
+        return {"black": "black", "keep": "the trailer's own shot"}[shot.kind]
+    film = edit.films[shot.match_film]
+    name = film.title or Path(film.path).stem
+    text = f"{name}{f' ({film.year})' if film.year else ''}  {clock(shot.in_match)}"
+    return text if len(text) < 90 else text[:87] + "..."
+
+
+def _pair(edit: Edit, shot: Row, thumb) -> list[Image.Image | None]:
+    """The middle of a pair: the trailer's picture and its answer (None: black)."""
+    half = (shot.out_query - shot.in_query) / 2
+    left = _still(edit, edit.trailer, shot.in_query + half, thumb)
+    if shot.kind == "black":
+        return [left, None]
+    if shot.kind == "keep":
+        return [left, left]
+    right = _still(edit, shot.match_film, shot.in_match + half * shot.speed, thumb)
+    return [left, right.transpose(Image.FLIP_LEFT_RIGHT) if shot.mirror else right]
+
+
+def _still(edit: Edit, film_id: str, time: float, thumb) -> Image.Image:
+    path, box = edit.path(film_id), Box(*edit.films[film_id].crop)
+    info = video.probe(path)
+    width, height = info.width * (box.right - box.left), info.height * (box.bottom - box.top)
+    player = Player(path, time, size=fit(width, height, thumb), crop=box, pixels="rgb24")
+    picture = player.at(time).picture.to_image()
+    player.close()
+    return picture

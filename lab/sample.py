@@ -1,0 +1,222 @@
+"""Footage to begin with, and films with known answers.
+
+`numbered_film` writes a film of which every frame tells its number, whatever the codec did to
+it: what it shows is known, so what is read from it can be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+CODE_SIDE = 0.6  # side of the code's square, as a part of the picture's shorter side
+
+
+def numbered_film(
+    path,
+    shots: Sequence[int] = (24, 24, 24),
+    *,
+    looks: Sequence[int] | None = None,
+    first: int | None = 0,
+    size: tuple[int, int] = (320, 192),
+    rate: Fraction = Fraction(24),
+    times: Sequence[Fraction] | None = None,
+    dissolve: int = 0,
+    fade: int = 0,
+    bars: tuple[int, int] = (0, 0),
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    options: dict[str, str] | None = None,
+    rotation: int = 0,
+    sar: Fraction = Fraction(1),
+    interlaced: bool = False,
+    sound: str | None = None,
+) -> list[int]:
+    """Write a film with known cuts whose frames carry their numbers.
+
+    Parameters
+    ----------
+    path : path-like
+        The suffix names the container: anything PyAV can write.
+    shots : sequence of int
+        Length of each shot, in frames.
+    looks : sequence of int, optional
+        Seed of each shot's picture; equal seeds look alike. By default all differ.
+    first : int or None
+        Number of the first frame (below 4096 - frames); None leaves the code away.
+    size : (int, int)
+        Width and height of the upright picture, in pixels.
+    rate : Fraction
+        Frames a second, for a film of constant rate.
+    times : sequence of Fraction, optional
+        Seconds of every frame instead, for a variable rate or a late start.
+    dissolve, fade : int
+        Frames at the start of every shot but the first that mix in the one before, or that
+        come up from black (as many at the end of a shot go down).
+    bars : (int, int)
+        Height of black bars above and below, and width of those left and right, in pixels.
+    codec, pix_fmt, options
+        As PyAV names them; ``{"open_gop": ...}`` and the like go into `options`.
+    rotation : int
+        Degrees anticlockwise in the header: the stored picture is turned the other way.
+    sar : Fraction
+        Sample aspect ratio in the header.
+    interlaced : bool
+        Encode in fields.
+    sound : str, optional
+        Audio codec; a tone that rises with every shot.
+
+    Returns
+    -------
+    list of int
+        Index of the first frame of every shot but the first.
+    """
+    total = sum(shots)
+    starts = [int(start) for start in np.cumsum(shots)[:-1]]
+    times = list(times) if times is not None else [Fraction(i) / rate for i in range(total)]
+    pictures = _pictures(shots, looks or range(len(shots)), size, dissolve, fade, bars)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=rate, options=dict(options or {}))
+        stored = size[::-1] if rotation in (90, 270) else size
+        stream.width, stream.height, stream.pix_fmt = *stored, pix_fmt
+        stream.codec_context.sample_aspect_ratio = sar
+        stream.time_base = _tick(times, rate)
+        stream.codec_context.time_base = stream.time_base
+        if rotation:
+            stream.set_display_rotation(rotation)
+        if interlaced:
+            stream.codec_context.flags |= 0x20040000  # interlaced DCT and motion estimation
+        track = output.add_stream(sound, rate=48000) if sound else None
+        if track:
+            track.codec_context.layout = "stereo"
+        for index, (time, rgb) in enumerate(zip(times, pictures, strict=True)):
+            if first is not None:
+                rgb = _stamp(rgb, first + index)
+            rgb = np.ascontiguousarray(np.rot90(rgb, -rotation // 90))
+            picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            picture = picture.reformat(format=pix_fmt)
+            picture.pts = round(time / stream.time_base)
+            picture.time_base = stream.time_base
+            output.mux(stream.encode(picture))
+        output.mux(stream.encode(None))
+        if track:
+            _tone(output, track, times, [0, *starts, total], rate)
+    return starts
+
+
+def read_number(picture: np.ndarray) -> int | None:
+    """The number in a picture of a `numbered_film`, or None where there is no code.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, shape (height, width, 3)
+        Upright, square pixels, bars and all; any size from about 60 pixels.
+
+    Examples
+    --------
+    >>> read_number(_stamp(np.full((120, 200, 3), 90, np.uint8), 1234))
+    1234
+    """
+    top, left, cell = _code_place(picture.shape[1], picture.shape[0])
+    grey = picture.astype(float).mean(axis=2)
+    bits = []
+    for row in range(4):
+        for column in range(4):
+            y, x = top + (row + 0.5) * cell, left + (column + 0.5) * cell
+            reach = cell * 0.25
+            patch = grey[int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1]
+            bits.append(int(patch.mean() > 127))
+    word = int("".join(map(str, bits)), 2)
+    return word >> 4 if _word(word >> 4) == word else None
+
+
+def _word(number: int) -> int:
+    """Twelve bits of number and four to check them."""
+    check = (number ^ (number >> 4) ^ (number >> 8) ^ 0b0101) & 0xF
+    return (number & 0xFFF) << 4 | check
+
+
+def _code_place(width: int, height: int) -> tuple[float, float, float]:
+    side = CODE_SIDE * min(width, height)
+    return (height - side) / 2, (width - side) / 2, side / 4
+
+
+def _stamp(rgb: np.ndarray, number: int) -> np.ndarray:
+    rgb = rgb.copy()
+    top, left, cell = _code_place(rgb.shape[1], rgb.shape[0])
+    for place in range(16):
+        value = 235 if _word(number) >> (15 - place) & 1 else 16
+        row, column = divmod(place, 4)
+        y, x = round(top + row * cell), round(left + column * cell)
+        rgb[y : round(top + (row + 1) * cell), x : round(left + (column + 1) * cell)] = value
+    return rgb
+
+
+def _pictures(shots, looks, size, dissolve, fade, bars):
+    before = None
+    for number, (length, look) in enumerate(zip(shots, looks, strict=True)):
+        scene = _Scene(look, size)
+        for index in range(length):
+            rgb = scene.at(index)
+            if before is not None and index < dissolve:
+                share = (index + 1) / (dissolve + 1)
+                rgb = rgb * share + before.at(before.length + index) * (1 - share)
+            if number and index < fade:
+                rgb = rgb * (index / fade)
+            if number < len(shots) - 1 and length - index <= fade:
+                rgb = rgb * ((length - index - 1) / fade)
+            rgb = rgb.astype(np.uint8)
+            if bars[0]:
+                rgb[: bars[0]] = rgb[-bars[0] :] = 0
+            if bars[1]:
+                rgb[:, : bars[1]] = rgb[:, -bars[1] :] = 0
+            yield rgb
+        before = scene
+        before.length = length
+
+
+class _Scene:
+    """A soft coloured pattern that drifts: like a shot, and unlike any other seed's."""
+
+    def __init__(self, look: int, size: tuple[int, int]):
+        rng = np.random.default_rng(look)
+        width, height = size
+        small = rng.integers(0, 256, (4, 6, 3)) * 0.6 + rng.integers(0, 256, 3) * 0.4
+        wide = Image.fromarray(small.astype(np.uint8)).resize((width * 2, height), Image.BICUBIC)
+        self.wide, self.width = np.asarray(wide, dtype=np.float32), width
+        self.speed = int(rng.integers(1, 4))
+        self.length = 0
+
+    def at(self, index: int) -> np.ndarray:
+        shift = index * self.speed % self.width
+        return self.wide[:, shift : shift + self.width].copy()
+
+
+def _tick(times, rate: Fraction) -> Fraction:
+    """The coarsest tick that holds every time, or 1/90000 s."""
+    tick = 1 / Fraction(rate)
+    return tick if all((time / tick).denominator == 1 for time in times) else Fraction(1, 90000)
+
+
+def _tone(output, track, times, bounds, rate) -> None:
+    step = float(1 / Fraction(rate))
+    seconds = [float(time - times[0]) for time in times] + [float(times[-1] - times[0]) + step]
+    pitch = np.zeros(int(seconds[-1] * 48000))
+    for number, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        pitch[int(seconds[start] * 48000) : int(seconds[stop] * 48000)] = 220 + 55 * number
+    wave = 0.3 * np.sin(np.cumsum(pitch) * 2 * np.pi / 48000)
+    samples = np.stack([wave, wave]).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts = 48000, round(times[0] * 48000)
+    frame.time_base = Fraction(1, 48000)
+    # A codec takes samples in its own format, `frame_size` at a time.
+    context = track.codec_context
+    resampler = av.AudioResampler(context.format, context.layout, 48000, context.frame_size or 1024)
+    for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+        output.mux(track.encode(piece))
+    output.mux(track.encode(None))

@@ -1,0 +1,702 @@
+"""Read and write moving pictures: the only room that imports a decoder.
+
+Time is the presentation timestamp (PTS) in seconds on the film's own clock, never
+``index / fps``. PyAV reads originals, in order; decord reads proxies, by index: on anything
+but a short closed GOP it can return a wrong frame without an error.
+
+Pictures are upright with square pixels: rotation and sample aspect ratio are applied, and
+interlaced frames are deinterlaced one to one (``bwdif``), before anyone sees them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+CLOCK = Fraction(1, 90000)
+# A frame stands at a given second when its timestamp is no later than this much after it:
+# more than float noise and 1/90000 s ticks, less than a frame at 1000 frames a second.
+EPSILON = 2e-4
+# Containers whose index holds every frame's own PTS, so that a seek cannot shift the count.
+INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+# Sound that MP4 holds and browsers play; any other is encoded to AAC once.
+COPIED_SOUND = {"aac", "mp3", "opus", "flac"}
+SETTLE_FRAMES = 48  # frames read by `probe` to learn rate, interlacing and shape
+
+
+class FilmError(Exception):
+    """A film that cannot be read: one sentence with the file, the cause and what to do."""
+
+    def __init__(self, path, why: str):
+        super().__init__(f"{path}: {why}")
+        self.path, self.why = str(path), why
+
+    def __reduce__(self):
+        return type(self), (self.path, self.why)
+
+
+class WriteError(FilmError):
+    """A file that cannot be written: no such folder, no permission, disk full."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a film says of itself.
+
+    Attributes
+    ----------
+    width, height : int
+        Size of the upright picture with square pixels.
+    t0, duration : float
+        First frame's PTS and length, in seconds; the length is the container's word.
+    fps : float
+        Nominal frames a second.
+    interlaced : bool
+    rotation : int
+        Degrees anticlockwise that the stored picture is turned to stand upright: 0, 90, 180, 270.
+    sar : float
+        Sample aspect ratio of the stored picture (pixel width / pixel height).
+    time_base : Fraction
+        Tick of the video timestamps, in seconds.
+    video_codec, audio_codec : str
+        FFmpeg's names; ``audio_codec`` is empty for a silent film.
+    """
+
+    path: str
+    width: int
+    height: int
+    t0: float
+    duration: float
+    fps: float
+    interlaced: bool
+    rotation: int
+    sar: float
+    time_base: Fraction
+    video_codec: str
+    audio_codec: str
+
+    @property
+    def has_audio(self) -> bool:
+        return bool(self.audio_codec)
+
+
+class Frame(NamedTuple):
+    """A frame and its moment: `time` in seconds (exact), `picture` an ``av.VideoFrame``."""
+
+    time: Fraction
+    picture: av.VideoFrame
+
+
+class Box(NamedTuple):
+    """A part of the upright picture, as fractions of its width and height."""
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 1.0
+    bottom: float = 1.0
+
+
+WHOLE = Box()
+
+
+def _open(path) -> av.container.InputContainer:
+    path = Path(path)
+    if path.is_dir():
+        raise FilmError(path, "is a folder, not a film; name the films in it, or use `lab ingest`.")
+    try:
+        if path.stat().st_size == 0:
+            raise FilmError(path, "is empty (0 bytes); copy or download it again.")
+        return av.open(str(path), metadata_errors="replace")
+    except FileNotFoundError:
+        raise FilmError(path, "does not exist; check the name.") from None
+    except PermissionError:
+        raise FilmError(path, "may not be read; change its permissions.") from None
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise FilmError(path, f"is not a film that can be read ({_cause(error)}).") from error
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _video_stream(container, path) -> av.VideoStream:
+    for stream in container.streams.video:
+        picture = av.stream.Disposition.attached_pic & stream.disposition
+        if not picture and stream.codec_context is not None:
+            return stream
+    raise FilmError(path, "holds no video that can be decoded (sound only, or a codec unknown).")
+
+
+def _audio_stream(container) -> av.AudioStream | None:
+    """The container's best sound track that can be decoded."""
+    best = container.streams.best("audio")
+    return best if best is not None and best.codec_context is not None else None
+
+
+def _ticks(stream, decoded: Iterable[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Give every frame a strictly increasing PTS, filling what the file left out."""
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    step = max(1, round(1 / (rate * stream.time_base)))
+    last = None
+    for frame in decoded:
+        pts = frame.pts if frame.pts is not None else frame.dts
+        if pts is None:
+            pts = 0 if last is None else last + step
+        if last is not None and pts <= last:
+            pts = last + 1
+        last = pts
+        yield pts, frame
+
+
+def matrix_of(picture: av.VideoFrame) -> str:
+    """The YUV matrix a picture was made with; untagged ones go by size, as players do."""
+    named = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+    guess = "bt709" if picture.height >= 720 or picture.width >= 1280 else "bt601"
+    return named.get(int(picture.colorspace or 2), guess)
+
+
+class _Lens:
+    """Turns decoded pictures upright, cut to `crop` and scaled to `size`, in `pixels` format.
+
+    The filter graph is one in, one out, so times travel beside it in a queue. It is rebuilt
+    when the picture changes shape in mid-film, and when the first interlaced frame arrives.
+    """
+
+    def __init__(self, sar: Fraction, rotation: int, size, pixels: str, crop: Box, matrix: str):
+        self.sar, self.rotation, self.size = sar, rotation, size
+        self.pixels, self.crop, self.matrix = pixels, crop, matrix
+        self.graph, self.shape, self.interlaced = None, None, False
+        self.times: deque[Fraction] = deque()
+
+    def push(self, time: Fraction, picture: av.VideoFrame) -> Iterator[Frame]:
+        interlaced = self.interlaced or picture.interlaced_frame
+        shape = (picture.width, picture.height, picture.format.name, interlaced)
+        if shape != self.shape:
+            yield from self.flush()
+            self.shape, self.interlaced = shape, interlaced
+            self.graph = self._build(picture)
+        self.times.append(time)
+        self.graph.vpush(picture)
+        yield from self._pull()
+
+    def flush(self) -> Iterator[Frame]:
+        if self.graph is not None:
+            self.graph.vpush(None)
+            yield from self._pull()
+            self.graph = None
+
+    def _pull(self) -> Iterator[Frame]:
+        while True:
+            try:
+                picture = self.graph.vpull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            picture.pts = None
+            yield Frame(self.times.popleft(), picture)
+
+    def _build(self, picture: av.VideoFrame) -> av.filter.Graph:
+        width, height = upright_size(picture.width, picture.height, self.sar, self.rotation)
+        box, (out_width, out_height) = self.crop, self.size or (width, height)
+        full = picture.color_range == 2 or picture.format.name.startswith("yuvj")
+        steps = []
+        if self.interlaced:
+            steps.append(("bwdif", "mode=send_frame:deint=interlaced"))
+        steps += {
+            90: [("transpose", "cclock")],
+            180: [("hflip", None), ("vflip", None)],
+            270: [("transpose", "clock")],
+        }.get(self.rotation, [])
+        if box != WHOLE:
+            steps.append(
+                (
+                    "crop",
+                    f"w=iw*{box.right - box.left:.6f}:h=ih*{box.bottom - box.top:.6f}"
+                    f":x=iw*{box.left:.6f}:y=ih*{box.top:.6f}",
+                )
+            )
+        out_range = "full" if self.pixels == "rgb24" else "limited"
+        scale = f"w={out_width}:h={out_height}:flags=bicubic:out_range={out_range}"
+        if not picture.format.is_rgb:
+            scale += f":in_color_matrix={matrix_of(picture)}:in_range={'pc' if full else 'tv'}"
+        if self.pixels != "rgb24":
+            scale += f":out_color_matrix={self.matrix}"
+        steps += [("scale", scale), ("setsar", "1"), ("format", self.pixels)]
+
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=picture.width, height=picture.height, format=picture.format, time_base=CLOCK
+        )
+        chain = [source, *(graph.add(name, args) for name, args in steps), graph.add("buffersink")]
+        graph.link_nodes(*chain).configure()
+        return graph
+
+
+def upright_size(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
+    """Size of a stored picture once its pixels are square and it stands upright.
+
+    >>> upright_size(720, 576, Fraction(16, 15), 0)
+    (768, 576)
+    >>> upright_size(640, 360, Fraction(1), 90)
+    (360, 640)
+    """
+    width = max(1, round(width * sar))
+    return (height, width) if rotation in (90, 270) else (width, height)
+
+
+class Reader:
+    """A film's frames in order, upright, from `start` seconds on.
+
+    Parameters
+    ----------
+    path : path-like
+    size : (int, int), optional
+        Width and height in pixels to scale to; the upright size if left out.
+    pixels : str
+        Pixel format: ``"yuv420p"`` or ``"rgb24"``.
+    crop : Box
+        The part of the upright picture to show.
+    start : float, optional
+        Seconds; frames that end before are left out. Containers with a full index are
+        sought from a key frame well before it, others are decoded from their beginning.
+    matrix : str
+        YUV matrix of the pictures returned, ``"bt709"`` or ``"bt601"``.
+
+    Attributes
+    ----------
+    damaged : int
+        Packets that could not be decoded so far.
+
+    Raises
+    ------
+    FilmError
+        If the file is missing, is no film, or gives no frame at all.
+    """
+
+    def __init__(
+        self, path, *, size=None, pixels="yuv420p", crop=WHOLE, start=None, matrix="bt709"
+    ):
+        self.path, self.size, self.pixels, self.crop = path, size, pixels, crop
+        self.start, self.matrix, self.damaged = start, matrix, 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        held = None  # the frame on show at `start` may have begun before it
+        for frame in self._upright():
+            if self.start is not None and float(frame.time) <= self.start + EPSILON:
+                held = frame
+                continue
+            if held is not None:
+                yield held
+                held = None
+            yield frame
+        if held is not None:
+            yield held
+
+    def _upright(self) -> Iterator[Frame]:
+        lens = None
+        for time, picture, stream in self._decoded():
+            if lens is None:
+                sar = stream.sample_aspect_ratio or Fraction(1)
+                rotation = picture.rotation % 360
+                lens = _Lens(sar, rotation, self.size, self.pixels, self.crop, self.matrix)
+            yield from lens.push(time, picture)
+        if lens is None:
+            raise FilmError(self.path, "holds video of which no frame can be decoded.")
+        yield from lens.flush()
+
+    def _decoded(self):
+        """Frames as stored: (time, picture, stream), from a point that is safe for `start`."""
+        if self.start is not None:
+            for back in (2.0, 12.0, 60.0):
+                with _open(self.path) as container:
+                    if container.format.name not in INDEXED:
+                        break
+                    stream = _video_stream(container, self.path)
+                    target = int((self.start - back) / stream.time_base)
+                    if stream.start_time is not None and target <= stream.start_time:
+                        break
+                    container.seek(target, stream=stream, backward=True)
+                    found = self._from_key_frame(container, stream)
+                    first = next(found, None)
+                    if first is not None and float(first[0]) <= self.start + EPSILON:
+                        yield first
+                        yield from found
+                        return
+        with _open(self.path) as container:
+            stream = _video_stream(container, self.path)
+            for pts, picture in _ticks(stream, self._pictures(container, stream)):
+                yield pts * stream.time_base, picture, stream
+
+    def _from_key_frame(self, container, stream):
+        # After a seek into an open GOP the leading B frames lack their references: wait for
+        # the key frame itself, which follows them in time.
+        clean = False
+        for pts, picture in _ticks(stream, self._pictures(container, stream)):
+            clean = clean or picture.key_frame
+            if clean:
+                yield pts * stream.time_base, picture, stream
+
+    def _pictures(self, container, stream) -> Iterator[av.VideoFrame]:
+        stream.thread_type = "AUTO"
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.FFmpegError, OSError):  # the file breaks off: what came so far stands
+                self.damaged += 1
+                packet = None
+            try:
+                yield from stream.decode(packet) if packet else stream.codec_context.decode(None)
+            except av.EOFError:
+                return
+            except (av.FFmpegError, ValueError):
+                self.damaged += 1
+            if packet is None:
+                return
+
+
+def probe(path) -> Probe:
+    """Read what a film is, decoding its first frames.
+
+    Returns
+    -------
+    Probe
+
+    Raises
+    ------
+    FilmError
+    """
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        audio = _audio_stream(container)
+        head = []
+        with contextlib.suppress(av.FFmpegError, OSError):
+            for pts, picture in _ticks(stream, container.decode(stream)):
+                head.append((pts, picture.interlaced_frame, picture.rotation % 360))
+                shape = picture.width, picture.height
+                if len(head) == SETTLE_FRAMES:
+                    break
+        if not head:
+            raise FilmError(path, "holds video of which no frame can be decoded.")
+        sar = stream.sample_aspect_ratio or Fraction(1)
+        rotation = head[0][2]
+        width, height = upright_size(*shape, sar, rotation)
+        duration = stream.duration and stream.duration * stream.time_base
+        if not duration:
+            duration = Fraction(container.duration or 0, av.time_base)
+        gaps = np.diff([pts for pts, _, _ in head])
+        declared = stream.average_rate or stream.guessed_rate
+        fps = 1 / (np.median(gaps) * stream.time_base) if len(gaps) else declared or 25
+        if declared and abs(declared - fps) < 0.02 * fps:
+            fps = declared  # the header is exact where timestamps are rounded
+        return Probe(
+            path=str(path),
+            width=width,
+            height=height,
+            t0=float(head[0][0] * stream.time_base),
+            duration=float(duration),
+            fps=float(fps),
+            interlaced=any(interlaced for _, interlaced, _ in head),
+            rotation=rotation,
+            sar=float(sar),
+            time_base=stream.time_base,
+            video_codec=stream.codec_context.codec.name,
+            audio_codec=audio.codec_context.codec.name if audio else "",
+        )
+
+
+class Player:
+    """A film on which one asks, ever later: which frame is on show now?
+
+    Parameters
+    ----------
+    path : path-like
+    start : float
+        The first second that will be asked for.
+    **view
+        `size`, `pixels`, `crop` and `matrix`, as of `Reader`.
+    """
+
+    def __init__(self, path, start: float, **view):
+        self.frames = iter(Reader(path, start=start, **view))
+        self.current, self.following = next(self.frames), next(self.frames, None)
+
+    def at(self, time: float) -> Frame:
+        """The last frame that begins no later than `time` seconds; `time` never goes back.
+
+        Before the first frame that is the first; after the last, the last.
+        """
+        while self.following is not None and float(self.following.time) <= time + EPSILON:
+            self.current, self.following = self.following, next(self.frames, None)
+        return self.current
+
+    def close(self) -> None:
+        self.frames.close()
+
+
+def proxy_frames(path, indices) -> np.ndarray:
+    """Frames of a proxy by index, through a decord reader that lives for this call only.
+
+    decord decodes ahead into memory for as long as it lives.
+
+    Parameters
+    ----------
+    path : path-like
+        A proxy written by this room (closed GOPs, no B frames).
+    indices : sequence of int
+
+    Returns
+    -------
+    ndarray of uint8, shape (len(indices), height, width, 3)
+    """
+    import decord
+
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        return reader.get_batch(list(indices)).asnumpy()
+    except decord.DECORDError as error:
+        raise FilmError(path, "is a proxy that cannot be read; run `lab ingest` again.") from error
+
+
+class _Sound:
+    """A film's sound as packets for `output`: copied where MP4 and browsers take it, else AAC."""
+
+    def __init__(self, path, output, t0: Fraction, copy: bool):
+        self.input = _open(path)
+        self.stream = _audio_stream(self.input)
+        self.t0 = t0
+        codec = self.stream.codec_context.codec.canonical_name
+        self.copied = copy and codec in COPIED_SOUND
+        if self.copied:
+            self.track = output.add_stream_from_template(self.stream)
+        else:
+            self.track = output.add_stream("aac", rate=48000)
+            self.track.codec_context.layout = "stereo"
+            self.track.codec_context.bit_rate = 160_000
+        self.packets = self._copy() if self.copied else self._encode()
+        self.held = None
+
+    def until(self, time: Fraction | None) -> Iterator[av.Packet]:
+        """Packets that begin before `time` seconds of the output; all that is left if None."""
+        while (packet := self.held or next(self.packets, None)) is not None:
+            self.held = None
+            if time is not None and packet.dts * packet.time_base > time:
+                self.held = packet
+                return
+            yield packet
+
+    def close(self) -> None:
+        self.input.close()
+
+    def _copy(self) -> Iterator[av.Packet]:
+        shift = round(self.t0 / self.stream.time_base)
+        with contextlib.suppress(av.FFmpegError):  # a file that breaks off: keep what came
+            for packet in self.input.demux(self.stream):
+                if packet.size == 0 or packet.dts is None:
+                    continue
+                packet.pts = packet.dts = packet.dts - shift
+                packet.stream = self.track
+                yield packet
+
+    def _encode(self) -> Iterator[av.Packet]:
+        graph = None
+        for frame in self._samples():
+            if graph is None:
+                graph = av.filter.Graph()
+                graph.link_nodes(
+                    graph.add_abuffer(
+                        sample_rate=frame.sample_rate,
+                        format=frame.format,
+                        layout=frame.layout,
+                        time_base=frame.time_base,
+                    ),
+                    # Gaps become silence; the sound begins with the first frame of the picture.
+                    graph.add("aresample", "48000:async=1:first_pts=0"),
+                    graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
+                    graph.add("asetnsamples", "n=1024:p=0"),
+                    graph.add("abuffersink"),
+                ).configure()
+            frame.pts -= round(self.t0 / frame.time_base)
+            graph.push(frame)
+            yield from self._drain(graph)
+        if graph is not None:
+            graph.push(None)
+            yield from self._drain(graph)
+            yield from self.track.encode(None)
+
+    def _drain(self, graph) -> Iterator[av.Packet]:
+        while True:
+            try:
+                frame = graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            yield from self.track.encode(frame)
+
+    def _samples(self) -> Iterator[av.AudioFrame]:
+        with contextlib.suppress(av.FFmpegError):
+            for packet in self.input.demux(self.stream):
+                with contextlib.suppress(av.FFmpegError, ValueError):
+                    for frame in packet.decode():
+                        if frame.pts is not None:
+                            yield frame
+
+
+class Writer:
+    """Write frames to an H.264 MP4 that plays in browsers and on phones.
+
+    The file appears under its name only when complete.
+
+    Parameters
+    ----------
+    path : path-like
+    size : (int, int)
+        Width and height in pixels, both even.
+    fps : float
+        Nominal rate, for the encoder's planning only; times come with the frames.
+    soundtrack : path-like, optional
+        A film whose sound is muxed in.
+    t0 : Fraction
+        The second on the soundtrack's clock that is time zero here.
+    copy_sound : bool
+        Copy the sound packet by packet where MP4 and browsers take it; else encode AAC.
+    time_base : Fraction
+        Tick of the timestamps; a film's own keeps its times exact.
+    matrix : str
+        YUV matrix of the pictures given, ``"bt709"`` or ``"bt601"``.
+    options : dict of str
+        For x264: ``preset``, ``crf``, ``g`` ...
+
+    Attributes
+    ----------
+    sound_copied : bool or None
+        Whether the sound was copied; None without sound.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written: no such folder, no permission, disk full.
+
+    Examples
+    --------
+    >>> with Writer("out.mp4", (640, 360), fps=25) as out:  # doctest: +SKIP
+    ...     for frame in Reader("in.mp4", size=(640, 360)):
+    ...         out.write(frame.picture, frame.time)
+    """
+
+    def __init__(
+        self,
+        path,
+        size,
+        fps,
+        *,
+        soundtrack=None,
+        t0=Fraction(0),
+        copy_sound=True,
+        time_base=CLOCK,
+        matrix="bt709",
+        options=None,
+    ):
+        self.path = Path(path)
+        # Named by process, so that two at work on one file do not write into each other.
+        self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        with self._telling():
+            self.output = av.open(
+                str(self.part), "w", format="mp4", options={"movflags": "+faststart"}
+            )
+        rate = Fraction(fps).limit_denominator(1001 * 4)
+        self.stream = self.output.add_stream("libx264", rate=rate, options=dict(options or {}))
+        context = self.stream.codec_context
+        context.width, context.height = size
+        context.pix_fmt = "yuv420p"
+        self.clock = Fraction(1, time_base.denominator)
+        context.time_base = self.stream.time_base = self.clock
+        tag = {"bt709": 1, "bt601": 6}[matrix]
+        context.colorspace = context.color_primaries = context.color_trc = tag
+        context.color_range = 1  # limited
+        self.sound = None
+        if soundtrack is not None and probe(soundtrack).has_audio:
+            self.sound = _Sound(soundtrack, self.output, t0, copy_sound)
+        self.sound_copied = self.sound.copied if self.sound else None
+
+    def write(self, picture: av.VideoFrame | np.ndarray, time: Fraction | float) -> None:
+        """Add a frame that begins at `time` seconds; arrays are packed yuv420p (3h/2, w)."""
+        if isinstance(picture, np.ndarray):
+            picture = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        picture.time_base, picture.pts = self.clock, round(Fraction(time) / self.clock)
+        picture.pict_type = 0  # the encoder chooses
+        with self._telling():
+            self.output.mux(self.stream.encode(picture))
+            if self.sound:
+                for packet in self.sound.until(Fraction(time)):
+                    self.output.mux_one(packet)
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        with self._telling():
+            self.output.mux(self.stream.encode(None))
+            if self.sound:
+                for packet in self.sound.until(None):
+                    self.output.mux_one(packet)
+            self.output.close()
+            os.replace(self.part, self.path)
+        if self.sound:
+            self.sound.close()
+
+    def discard(self) -> None:
+        """Give up: leave nothing behind."""
+        with contextlib.suppress(Exception):
+            self.output.close()
+        if self.sound:
+            self.sound.close()
+        self.part.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _telling(self):
+        try:
+            yield
+        except OSError as error:  # FFmpeg's errors of the disk are OSErrors too
+            self.part.unlink(missing_ok=True)
+            raise WriteError(
+                self.path, f"could not be written ({_cause(error)}); check the folder and the disk."
+            ) from error
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind, value, trace) -> None:
+        self.discard() if kind else self.close()
+
+
+def proxy_size(width: int, height: int, short: int = 360) -> tuple[int, int]:
+    """Size of a proxy: the shorter side `short` pixels at most, both sides multiples of 16.
+
+    decord fails on narrow or oddly padded rows, and players on odd sides.
+
+    >>> proxy_size(1920, 1080), proxy_size(576, 1024), proxy_size(176, 144)
+    ((640, 368), (368, 640), (176, 144))
+    """
+    scale = min(1.0, short / min(width, height))
+    return tuple(max(64, round(side * scale / 16) * 16) for side in (width, height))
+
+
+def small_rgb(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
+    """A small copy of a yuv420p picture (matrix bt601), uint8 (height, width, 3)."""
+    small = picture.reformat(width, height, "rgb24", src_colorspace="itu601", interpolation="AREA")
+    return small.to_ndarray()
+
+
+def luma(picture: av.VideoFrame) -> np.ndarray:
+    """A yuv420p picture's luma, uint8 (height, width), limited range."""
+    plane = picture.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
