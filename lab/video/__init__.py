@@ -1,0 +1,47 @@
+"""Read and write moving pictures: the only room that imports a decoder.
+
+Time is the presentation timestamp (PTS) in seconds on the film's own clock, never
+``index / fps``. PyAV reads originals, in order; decord reads proxies, by index: on anything
+but a short closed GOP it can return a wrong frame without an error.
+
+Pictures are upright with square pixels: rotation and sample aspect ratio are applied, and
+interlaced frames are deinterlaced one to one (``bwdif``), before anyone sees them.
+"""
+
+from lab.video.reading import (
+    EPSILON,
+    WHOLE,
+    Box,
+    FilmError,
+    Frame,
+    Player,
+    Probe,
+    Reader,
+    WriteError,
+    luma,
+    probe,
+    proxy_frames,
+    small_rgb,
+    upright_size,
+)
+from lab.video.writing import Writer, excerpt, proxy_size
+
+__all__ = [
+    "EPSILON",
+    "WHOLE",
+    "Box",
+    "FilmError",
+    "Frame",
+    "Player",
+    "Probe",
+    "Reader",
+    "WriteError",
+    "Writer",
+    "excerpt",
+    "luma",
+    "probe",
+    "proxy_frames",
+    "proxy_size",
+    "small_rgb",
+    "upright_size",
+]

@@ -1,0 +1,286 @@
+"""Films out: an MP4 that plays everywhere, with the sound of another film; excerpts; proxies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from lab.video.reading import (
+    CLOCK,
+    WriteError,
+    audio_stream,
+    cause,
+    open_film,
+    probe,
+    video_stream,
+)
+
+# Sound that MP4 holds and browsers play; any other is encoded to AAC once.
+COPIED_SOUND = {"aac", "mp3", "opus", "flac"}
+
+
+class _Sound:
+    """A film's sound as packets for `output`: copied where MP4 and browsers take it, else AAC."""
+
+    def __init__(self, path, output, t0: Fraction, copy: bool):
+        self.input = open_film(path)
+        self.stream = audio_stream(self.input)
+        self.t0 = t0
+        codec = self.stream.codec_context.codec.canonical_name
+        self.copied = copy and codec in COPIED_SOUND
+        if self.copied:
+            self.track = output.add_stream_from_template(self.stream)
+        else:
+            self.track = output.add_stream("aac", rate=48000)
+            self.track.codec_context.layout = "stereo"
+            self.track.codec_context.bit_rate = 160_000
+        self.packets = self._copy() if self.copied else self._encode()
+        self.held = None
+
+    def until(self, time: Fraction | None) -> Iterator[av.Packet]:
+        """Packets that begin before `time` seconds of the output; all that is left if None."""
+        while (packet := self.held or next(self.packets, None)) is not None:
+            self.held = None
+            if time is not None and packet.dts * packet.time_base > time:
+                self.held = packet
+                return
+            yield packet
+
+    def close(self) -> None:
+        self.input.close()
+
+    def _copy(self) -> Iterator[av.Packet]:
+        shift = round(self.t0 / self.stream.time_base)
+        with contextlib.suppress(av.FFmpegError):  # a file that breaks off: keep what came
+            for packet in self.input.demux(self.stream):
+                if packet.size == 0 or packet.dts is None:
+                    continue
+                packet.pts = packet.dts = packet.dts - shift
+                packet.stream = self.track
+                yield packet
+
+    def _encode(self) -> Iterator[av.Packet]:
+        graph = None
+        for frame in self._samples():
+            if graph is None:
+                graph = av.filter.Graph()
+                graph.link_nodes(
+                    graph.add_abuffer(
+                        sample_rate=frame.sample_rate,
+                        format=frame.format,
+                        layout=frame.layout,
+                        time_base=frame.time_base,
+                    ),
+                    # Gaps become silence; the sound begins with the first frame of the picture.
+                    graph.add("aresample", "48000:async=1:first_pts=0"),
+                    graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
+                    graph.add("asetnsamples", "n=1024:p=0"),
+                    graph.add("abuffersink"),
+                ).configure()
+            frame.pts -= round(self.t0 / frame.time_base)
+            graph.push(frame)
+            yield from self._drain(graph)
+        if graph is not None:
+            graph.push(None)
+            yield from self._drain(graph)
+            yield from self.track.encode(None)
+
+    def _drain(self, graph) -> Iterator[av.Packet]:
+        while True:
+            try:
+                frame = graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            yield from self.track.encode(frame)
+
+    def _samples(self) -> Iterator[av.AudioFrame]:
+        with contextlib.suppress(av.FFmpegError):
+            for packet in self.input.demux(self.stream):
+                with contextlib.suppress(av.FFmpegError, ValueError):
+                    for frame in packet.decode():
+                        if frame.pts is not None:
+                            yield frame
+
+
+@contextlib.contextmanager
+def _telling(path: Path, part: Path):
+    """Turn what goes wrong in writing into one sentence, and leave nothing half done."""
+    try:
+        yield
+    except OSError as error:  # FFmpeg's errors of the disk are OSErrors too
+        part.unlink(missing_ok=True)
+        why = f"could not be written ({cause(error)}); check the folder and the disk."
+        raise WriteError(path, why) from error
+
+
+class Writer:
+    """Write frames to an H.264 MP4 that plays in browsers and on phones.
+
+    The file appears under its name only when complete.
+
+    Parameters
+    ----------
+    path : path-like
+    size : (int, int)
+        Width and height in pixels, both even.
+    fps : float
+        Nominal rate, for the encoder's planning only; times come with the frames.
+    soundtrack : path-like, optional
+        A film whose sound is muxed in.
+    t0 : Fraction
+        The second on the soundtrack's clock that is time zero here.
+    copy_sound : bool
+        Copy the sound packet by packet where MP4 and browsers take it; else encode AAC.
+    time_base : Fraction
+        Tick of the timestamps; a film's own keeps its times exact.
+    matrix : str
+        YUV matrix of the pictures given, ``"bt709"`` or ``"bt601"``.
+    options : dict of str
+        For x264: ``preset``, ``crf``, ``g`` ...
+
+    Attributes
+    ----------
+    sound_copied : bool or None
+        Whether the sound was copied; None without sound.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written: no such folder, no permission, disk full.
+
+    Examples
+    --------
+    >>> with Writer("out.mp4", (640, 360), fps=25) as out:  # doctest: +SKIP
+    ...     for frame in Reader("in.mp4", size=(640, 360)):
+    ...         out.write(frame.picture, frame.time)
+    """
+
+    def __init__(
+        self,
+        path,
+        size,
+        fps,
+        *,
+        soundtrack=None,
+        t0=Fraction(0),
+        copy_sound=True,
+        time_base=CLOCK,
+        matrix="bt709",
+        options=None,
+    ):
+        self.path = Path(path)
+        # Named by process, so that two at work on one file do not write into each other.
+        self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        with _telling(self.path, self.part):
+            self.output = av.open(
+                str(self.part), "w", format="mp4", options={"movflags": "+faststart"}
+            )
+        rate = Fraction(fps).limit_denominator(1001 * 4)
+        self.stream = self.output.add_stream("libx264", rate=rate, options=dict(options or {}))
+        context = self.stream.codec_context
+        context.width, context.height = size
+        context.pix_fmt = "yuv420p"
+        self.clock = Fraction(1, time_base.denominator)
+        context.time_base = self.stream.time_base = self.clock
+        tag = {"bt709": 1, "bt601": 6}[matrix]
+        context.colorspace = context.color_primaries = context.color_trc = tag
+        context.color_range = 1  # limited
+        self.sound = None
+        if soundtrack is not None and probe(soundtrack).has_audio:
+            self.sound = _Sound(soundtrack, self.output, t0, copy_sound)
+        self.sound_copied = self.sound.copied if self.sound else None
+
+    def write(self, picture: av.VideoFrame | np.ndarray, time: Fraction | float) -> None:
+        """Add a frame that begins at `time` seconds; arrays are packed yuv420p (3h/2, w)."""
+        if isinstance(picture, np.ndarray):
+            picture = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        picture.time_base, picture.pts = self.clock, round(Fraction(time) / self.clock)
+        picture.pict_type = 0  # the encoder chooses
+        with _telling(self.path, self.part):
+            self.output.mux(self.stream.encode(picture))
+            if self.sound:
+                for packet in self.sound.until(Fraction(time)):
+                    self.output.mux_one(packet)
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        with _telling(self.path, self.part):
+            self.output.mux(self.stream.encode(None))
+            if self.sound:
+                for packet in self.sound.until(None):
+                    self.output.mux_one(packet)
+            self.output.close()
+            os.replace(self.part, self.path)
+        if self.sound:
+            self.sound.close()
+
+    def discard(self) -> None:
+        """Give up: leave nothing behind."""
+        with contextlib.suppress(Exception):
+            self.output.close()
+        if self.sound:
+            self.sound.close()
+        self.part.unlink(missing_ok=True)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind, value, trace) -> None:
+        self.discard() if kind else self.close()
+
+
+def excerpt(source, path, start: float, end: float) -> None:
+    """Copy a stretch of a film, picture and sound, packet by packet, into an MP4.
+
+    Parameters
+    ----------
+    source, path : path-like
+    start, end : float
+        Seconds; the copy begins with the first key frame from `start` on.
+
+    Raises
+    ------
+    FilmError, WriteError
+    """
+    with open_film(source) as film:
+        video, sound = video_stream(film, source), audio_stream(film)
+        film.seek(round(start / video.time_base), stream=video)
+        path, part = Path(path), Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
+        with (
+            _telling(path, part),
+            av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as out,
+        ):
+            tracks = {s.index: out.add_stream_from_template(s) for s in (video, sound) if s}
+            first = None
+            for packet in film.demux(*(s for s in (video, sound) if s)):
+                if packet.pts is None:
+                    continue
+                moment = packet.pts * packet.time_base
+                opens = packet.stream is video and packet.is_keyframe and moment >= start
+                if first is None and opens:
+                    first = moment
+                if first is None or not first <= moment < end:
+                    continue
+                shift = round(first / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = tracks[packet.stream.index]
+                out.mux(packet)
+        os.replace(part, path)
+
+
+def proxy_size(width: int, height: int, short: int = 360) -> tuple[int, int]:
+    """Size of a proxy: the shorter side `short` pixels at most, both sides multiples of 16.
+
+    decord fails on narrow or oddly padded rows, and players on odd sides.
+
+    >>> proxy_size(1920, 1080), proxy_size(576, 1024), proxy_size(176, 144)
+    ((640, 368), (368, 640), (176, 144))
+    """
+    scale = min(1.0, short / min(width, height))
+    return tuple(max(64, round(side * scale / 16) * 16) for side in (width, height))
