@@ -107,7 +107,7 @@ class Edit(BaseModel):
         path = self._folder / entry.path
         if not path.is_file():
             raise EditError(
-                f"{path}: is not there any more; put the film back, or correct its path in the edit."
+                f"{path}: is not there any more; put it back, or correct its path in the edit."
             )
         return path
 

@@ -350,7 +350,10 @@ def _allowed(queries, answers, settings: MatchSettings, rejected: list[dict]) ->
     allowed = np.ones((len(queries), len(answers)), bool)
     if not settings.own_film:
         allowed &= queries.film_id.to_numpy()[:, None] != answers.film_id.to_numpy()[None]
-    allowed &= ~answers["flags"].str.contains("black|flat").to_numpy()[None]
+    # One flat colour answers another, and nothing else; black answers nothing.
+    flat = [table["flags"].str.contains("flat").to_numpy() for table in (queries, answers)]
+    allowed &= flat[0][:, None] >= flat[1][None]
+    allowed &= ~answers["flags"].str.contains("black").to_numpy()[None]
     for no in rejected:
         hit = (answers.film_id == no["film"]) & (answers.start < no["end"])
         hit &= answers.end > no["start"]

@@ -15,8 +15,8 @@ import numpy as np
 
 CLOCK = Fraction(1, 90000)
 # A frame stands at a given second when its timestamp is no later than this much after it:
-# more than float noise and 1/90000 s ticks, less than a frame at 1000 frames a second.
-EPSILON = 2e-4
+# more than Matroska's rounding to milliseconds, less than a frame at 1000 frames a second.
+EPSILON = 6e-4
 # Containers whose index holds every frame's own PTS, so that a seek cannot shift the count.
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 SETTLE_FRAMES = 48  # frames read by `probe` to learn rate, interlacing and shape
