@@ -1,0 +1,181 @@
+"""The finished video shows, at every index, exactly the frames that the edit names."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from conftest import KINDS
+
+from lab.edit import Edit, EditError, FilmEntry, Row
+from lab.render import contact_sheet, fit, render
+from lab.sample import numbered_film, read_number
+from lab.video import Reader
+
+
+def edit_of(folder, trailer, shots, films, **entries):
+    """An edit over films in one folder, its rows given as (in, out, film, in_match, more)."""
+    names = {path.name: FilmEntry(path=path.name, **entries) for path in films}
+    rows = [
+        Row(position=i + 1, in_query=a, out_query=b, match_film=film, in_match=c, **more)
+        for i, (a, b, film, c, more) in enumerate(shots)
+    ]
+    edit = Edit(trailer=trailer.name, encoder="-", calibration="-", films=names, shots=rows)
+    edit._folder = folder
+    return edit
+
+
+def panels(path):
+    """Numbers in the left and the right half of every frame, and their times."""
+    left, right, times = [], [], []
+    for frame in Reader(path, pixels="rgb24"):
+        picture = frame.picture.to_ndarray()
+        middle = picture.shape[1] // 2
+        left.append(read_number(picture[:, :middle]))
+        right.append(read_number(picture[:, middle:]))
+        times.append(frame.time)
+    return left, right, times
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_trailer_and_archive_is_frame_exact(film, kind, tmp_path):
+    """A film answers another of its kind: shots in reverse order, in-points inside them."""
+    trailer, times = film(kind), [frame.time for frame in Reader(film(kind))]
+    archive = trailer.with_name(f"archive-{kind}")
+    if not archive.exists():
+        numbered_film(archive, (24, 24, 24, 24), first=1000, **KINDS[kind])
+    theirs = [frame.time for frame in Reader(archive)]
+    starts, stops = times[::24], [*times[24::24], times[-1] + 1]
+    offsets = [70, 48, 20, 1]
+    shots = [
+        (float(a), float(b), archive.name, float(theirs[offset]), {})
+        for a, b, offset in zip(starts, stops, offsets, strict=True)
+    ]
+    edit = edit_of(trailer.parent, trailer, shots, [trailer, archive])
+    done = render(edit, tmp_path / "out.mp4")
+
+    left, right, shown = panels(tmp_path / "out.mp4")
+    assert done.frames == 96 and left == list(range(96))
+    expected = []
+    for index, time in enumerate(times):
+        shot = index // 24
+        moment = theirs[offsets[shot]] + time - starts[shot]
+        expected.append(1000 + sum(t <= moment + Fraction(6, 10000) for t in theirs) - 1)
+    assert right == expected
+    drift = [abs(a - (b - times[0])) for a, b in zip(shown, times, strict=True)]
+    assert max(drift) <= Fraction(1, 90000)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A trailer of three shots and an archive of two, in one folder."""
+    folder = tmp_path_factory.mktemp("pair")
+    trailer, archive = folder / "trailer.mp4", folder / "archive.mp4"
+    numbered_film(trailer, (12, 12, 12), sound="aac")
+    numbered_film(archive, (48, 48), first=500, looks=(7, 8), size=(240, 192))
+    return folder, trailer, archive
+
+
+def test_speed_mirror_keep_and_black(pair, tmp_path):
+    folder, trailer, archive = pair
+    shots = [
+        (0, 0.5, archive.name, 1.0, {"speed": 0.5}),
+        (0.5, 1.0, "", None, {"kind": "keep"}),
+        (1.0, 1.5, "", None, {"kind": "black"}),
+    ]
+    render(edit_of(folder, trailer, shots, [trailer, archive]), tmp_path / "out.mp4")
+    left, right, _ = panels(tmp_path / "out.mp4")
+    assert left == list(range(36))
+    assert right[:12] == [524 + index // 2 for index in range(12)]
+    assert right[12:24] == left[12:24]
+    last = list(Reader(tmp_path / "out.mp4", pixels="rgb24"))[30].picture.to_ndarray()
+    assert last[:, last.shape[1] // 2 :].max() < 12
+
+    shots = [(0, 1.5, archive.name, 0.5, {"mirror": True})]
+    render(edit_of(folder, trailer, shots, [trailer, archive]), tmp_path / "out.mp4", "alone")
+    for index, frame in enumerate(Reader(tmp_path / "out.mp4", pixels="rgb24")):
+        assert read_number(frame.picture.to_ndarray()[:, ::-1]) == 512 + index
+
+
+def test_panels_are_equal_and_answers_keep_their_shape(pair, tmp_path):
+    folder, trailer, archive = pair
+    shots = [(0, 1.5, archive.name, 0.0, {})]
+    render(edit_of(folder, trailer, shots, [trailer, archive]), tmp_path / "out.mp4")
+    picture = next(iter(Reader(tmp_path / "out.mp4", pixels="rgb24"))).picture.to_ndarray()
+    assert picture.shape == (192, 640, 3)
+    lit = np.flatnonzero(picture[:, 320:].max(axis=(0, 2)) > 40)
+    assert abs(lit[0] - 40) <= 2 and abs(lit[-1] - 279) <= 2  # 240 of 320, in the middle
+
+
+def test_the_file_plays_everywhere(pair, tmp_path):
+    folder, trailer, archive = pair
+    edit = edit_of(folder, trailer, [(0, 1.5, archive.name, 0.0, {})], [trailer, archive])
+    assert render(edit, tmp_path / "out.mp4").sound_copied
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
+        ours = [bytes(packet) for packet in container.demux(sound) if packet.size]
+    with av.open(str(trailer)) as container:
+        assert ours == [bytes(p) for p in container.demux(audio=0) if p.size]
+    data = (tmp_path / "out.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # starts before it is all there
+
+
+def test_bars_are_cut_away_on_both_sides(tmp_path):
+    trailer, archive = tmp_path / "trailer.mp4", tmp_path / "archive.mp4"
+    numbered_film(trailer, (4,), size=(320, 240), bars=(30, 0))
+    numbered_film(archive, (4,), size=(320, 240), bars=(30, 0), first=100, looks=(5,))
+    shots = [(0, 1, archive.name, 0.0, {})]
+    edit = edit_of(tmp_path, trailer, shots, [trailer, archive], crop=(0, 0.125, 1, 0.875))
+    render(edit, tmp_path / "out.mp4")
+    frame = next(iter(Reader(tmp_path / "out.mp4", pixels="rgb24"))).picture.to_ndarray()
+    assert frame.shape == (180, 640, 3)
+    assert frame[:3].mean() > 30 and frame[-3:].mean() > 30
+
+
+def test_a_missing_film_is_told_before_the_work(pair, tmp_path):
+    folder, trailer, archive = pair
+    edit = edit_of(folder, trailer, [(0, 1.5, "gone.mp4", 0.0, {})], [trailer, archive])
+    with pytest.raises(EditError, match=r"gone\.mp4"):
+        render(edit, tmp_path / "out.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_same_edit_gives_the_same_frames(pair, tmp_path):
+    folder, trailer, archive = pair
+    edit = edit_of(folder, trailer, [(0, 1.5, archive.name, 0.25, {})], [trailer, archive])
+    for name in ("one.mp4", "two.mp4"):
+        render(edit, tmp_path / name)
+    pictures = [
+        [frame.picture.to_ndarray() for frame in Reader(tmp_path / name)]
+        for name in ("one.mp4", "two.mp4")
+    ]
+    assert np.array_equal(*pictures)
+
+
+def test_the_contact_sheet_shows_every_pair(pair, tmp_path):
+    from PIL import Image
+
+    folder, trailer, archive = pair
+    shots = [
+        (0, 0.5, archive.name, 1.0, {"score": 0.5}),
+        (0.5, 1.0, archive.name, 3.0, {"mirror": True}),
+        (1.0, 1.5, "", None, {"kind": "black"}),
+    ]
+    edit = edit_of(folder, trailer, shots, [trailer, archive])
+    assert contact_sheet(edit, tmp_path / "sheet.png", columns=1, thumb=(320, 192)) == 3
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    found = []
+    for row in range(3):
+        top = 14 + row * (192 + 40 + 14)
+        pictures = [sheet[top : top + 192, x : x + 320] for x in (14, 14 + 324)]
+        right = pictures[1][:, ::-1] if row == 1 else pictures[1]
+        found.append((read_number(pictures[0]), read_number(right)))
+    assert found[0] == (6, 530) and found[1] == (18, 578) and found[2][0] == 30
+
+
+@pytest.mark.parametrize("shape", [(1920, 1080), (640, 480), (361, 203), (100, 900)])
+def test_fitted_pictures_are_even_and_inside(shape):
+    width, height = fit(*shape, (960, 540))
+    assert width % 2 == height % 2 == 0 and width <= 960 and height <= 540
+    assert width == 960 or height == 540
