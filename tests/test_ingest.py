@@ -1,0 +1,225 @@
+"""Films in, tables and vectors out: once, resumably, and whatever the films are like."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab import ingest, video
+from lab.films import Register
+from lab.ingest import IngestSettings, load_archive, load_films, load_frames, load_problems
+from lab.sample import numbered_film
+from lab.store import Workspace
+from lab.video import WriteError
+
+
+class CountingEncoder:
+    """Counts the pictures it is shown; its features are their mean colours, on a grid of 4."""
+
+    name, encode_text = "counting", None
+
+    def __init__(self):
+        self.seen = 0
+
+    def encode(self, pictures):
+        from lab.encoders import Features
+
+        self.seen += len(pictures)
+        height, width = pictures.shape[1] // 4, pictures.shape[2] // 4
+        whole = pictures[:, : height * 4, : width * 4].astype(np.float32)
+        grid = whole.reshape(-1, 4, height, 4, width, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
+        return Features(grid.mean(axis=(2, 3)), grid)
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    encoder = CountingEncoder()
+    monkeypatch.setattr(ingest, "load_encoder", lambda name: encoder)
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """Three films with sound and known cuts: 4, 3 and 2 shots."""
+    folder = tmp_path_factory.mktemp("archive")
+    for name, shots, looks in (("a", 4, 10), ("b", 3, 20), ("c", 2, 30)):
+        path = folder / f"{name}.mp4"
+        seeds = range(looks, looks + shots)
+        numbered_film(path, [36] * shots, looks=seeds, first=None, sound="aac")
+    return folder
+
+
+def contents(work):
+    """Digest of every file of the store, by name."""
+    return {
+        str(path.relative_to(work)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(work.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_tables_vectors_and_thumbnails_stand_after_one_pass(films, tmp_path, counting):
+    workspace = Workspace(tmp_path)
+    report = ingest.ingest(sorted(films.glob("*.mp4")), workspace)
+    assert len(report.made) == 3 and not len(report.problems)
+    archive = load_archive(workspace)
+    assert archive.shots.groupby("film_id", sort=False).size().tolist() == [4, 3, 2]
+    assert archive.shots.start_frame.tolist() == [0, 36, 72, 108, 0, 36, 72, 0, 36]
+    assert archive.shots.end.tolist()[:4] == [1.5, 3.0, 4.5, 6.0]
+    assert counting.seen == 9 * 3  # three looks at each moment, every shot one moment
+    for vectors in archive.vectors.values():
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    row = archive.films.iloc[0]
+    assert (row.width, row.height, row.fps, row.frames) == (320, 192, 24, 144)
+    assert row.duration == pytest.approx(6) and row.has_audio and not row.vfr
+    for film_id, index in zip(archive.shots.film_id, archive.shots["index"], strict=True):
+        assert ingest.thumbnail_path(workspace, film_id, index).exists()
+
+
+def test_the_proxy_starts_at_zero_and_keeps_the_differences(tmp_path, counting):
+    times = [Fraction(2) + Fraction(i, 24) + Fraction(i % 3, 90) for i in range(60)]
+    numbered_film(tmp_path / "late.mp4", (60,), times=times, sound="aac")
+    workspace = Workspace(tmp_path)
+    film_id = ingest.ingest([tmp_path / "late.mp4"], workspace).made[0]
+    stored = load_frames(workspace, film_id)["times"]
+    assert np.abs(stored - np.array(times, float)).max() < 2e-5
+    proxy = ingest.proxy_path(workspace, film_id)
+    shown = [float(frame.time) for frame in video.Reader(proxy)]
+    assert np.abs(np.array(shown) - (stored - stored[0])).max() < 2e-5
+    assert load_films(workspace).vfr.tolist() == [True]
+    from lab.sample import read_number
+
+    pictures = video.proxy_frames(proxy, [0, 17, 59])
+    assert [read_number(picture) for picture in pictures] == [0, 17, 59]
+
+
+def test_a_second_ingest_does_nothing_and_a_new_film_costs_only_itself(films, tmp_path, counting):
+    workspace, paths = Workspace(tmp_path), sorted(films.glob("*.mp4"))
+    ingest.ingest(paths[:2], workspace)
+    before, seen = contents(workspace.work), counting.seen
+    again = ingest.ingest(paths[:2], workspace)
+    assert (again.made, len(again.stood)) == ([], 2)
+    assert contents(workspace.work) == before and counting.seen == seen
+    third = ingest.ingest(paths, workspace)
+    assert len(third.made) == 1 and counting.seen == seen + 2 * 3
+    after = contents(workspace.work)
+    kept = {name: digest for name, digest in before.items() if "/" in name}
+    assert kept.items() <= after.items()
+
+
+def test_a_moved_film_is_known_again(films, tmp_path, counting):
+    workspace, moved = Workspace(tmp_path / "work"), tmp_path / "my film.mp4"
+    ingest.ingest([films / "c.mp4"], workspace)
+    moved.write_bytes((films / "c.mp4").read_bytes())
+    report = ingest.ingest([moved], workspace)
+    assert report.made == [] and load_films(workspace).path.tolist() == [str(moved)]
+
+
+def test_another_encoder_redoes_only_the_looks(films, tmp_path, counting):
+    workspace = Workspace(tmp_path)
+    ingest.ingest([films / "c.mp4"], workspace)
+    before = contents(workspace.work)
+    ingest.ingest([films / "c.mp4"], workspace, IngestSettings(encoder="another"))
+    new = set(contents(workspace.work)) - set(before)
+    assert new and all(name.startswith("looks/") for name in new)
+
+
+def test_bad_films_are_rows_and_the_rest_goes_on(films, tmp_path, counting):
+    (tmp_path / "text.mp4").write_text("not a film " * 500)
+    (tmp_path / "empty.mov").touch()
+    whole = (films / "a.mp4").read_bytes()
+    (tmp_path / "head.mp4").write_bytes(whole[:2000])
+    paths = [*sorted(tmp_path.glob("*.m*")), films / "c.mp4"]
+    workspace = Workspace(tmp_path / "data")
+    report = ingest.ingest(paths, workspace)
+    assert len(report.made) == 1
+    problems = load_problems(workspace).set_index("path").what
+    assert set(problems.index) == {str(path) for path in paths[:3]}
+    assert "0 bytes" in problems[str(tmp_path / "empty.mov")]
+    assert "not a film" in problems[str(tmp_path / "text.mp4")]
+    # mended, it is no problem any more
+    (tmp_path / "text.mp4").write_bytes(whole)
+    ingest.ingest([tmp_path / "text.mp4"], workspace)
+    assert len(load_problems(workspace)) == 2
+
+
+def test_damage_in_mid_film_is_told_and_the_rest_used(films, tmp_path, counting):
+    data = bytearray((films / "a.mp4").read_bytes())
+    media = data.index(b"mdat")
+    for at in np.random.default_rng(3).integers(media + 9000, len(data) - 9000, 60):
+        data[at] ^= 0xFF
+    (tmp_path / "hurt.mp4").write_bytes(data)
+    report = ingest.ingest([tmp_path / "hurt.mp4"], Workspace(tmp_path / "data"))
+    assert len(report.made) == 1
+
+
+def test_two_processes_make_the_same_store_as_one(films, tmp_path):
+    paths = sorted(films.glob("*.mp4"))
+    one, two = Workspace(tmp_path / "one"), Workspace(tmp_path / "two")
+    ingest.ingest(paths, one)
+    ingest.ingest(paths, two, jobs=2)
+    for name in ("shots", "moments"):
+        tables = [getattr(load_archive(w), name) for w in (one, two)]
+        order = [t.sort_values(list(t.columns[:2])).reset_index(drop=True) for t in tables]
+        pd.testing.assert_frame_equal(*order)
+
+
+def test_a_full_disk_ends_with_one_sentence_and_no_half_part(films, tmp_path, counting, monkeypatch):
+    workspace = Workspace(tmp_path)
+    write = video.Writer.write
+
+    def full(self, picture, at):
+        if at > 1:
+            raise WriteError(self.path, "could not be written (No space left on device).")
+        write(self, picture, at)
+
+    monkeypatch.setattr(video.Writer, "write", full)
+    with pytest.raises(WriteError, match="No space left"):
+        ingest.ingest([films / "a.mp4"], workspace)
+    assert not [path for path in workspace.work.glob("*/*") if path.is_dir()]
+    monkeypatch.setattr(video.Writer, "write", write)
+    assert len(ingest.ingest([films / "a.mp4"], workspace).made) == 1
+
+
+@pytest.mark.long
+def test_killed_at_any_moment_and_run_again_the_store_is_the_same(films, tmp_path):
+    command = [sys.executable, "-m", "lab.cli", "ingest", str(films), "--work"]
+    subprocess.run([*command, str(tmp_path / "calm")], check=True, capture_output=True)
+    calm = contents(tmp_path / "calm" / "work")
+    rng = np.random.default_rng(7)
+    for round_ in range(3):
+        work = tmp_path / f"killed{round_}"
+        for kind in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+            process = subprocess.Popen(
+                [*command, str(work)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            # From the first imports to the last part: wherever it happens to be.
+            time.sleep(rng.uniform(1.5, 9))
+            process.send_signal(kind)
+            process.wait(timeout=60)
+        subprocess.run([*command, str(work)], check=True, capture_output=True)
+        assert contents(work / "work") == calm
+        assert not list((work / "work").glob("*/.*"))
+
+
+def test_leftovers_of_the_living_are_left_alone(tmp_path):
+    workspace = Workspace(tmp_path)
+    with workspace.making("film", "abc", "12345678") as scratch:
+        workspace.sweep()
+        assert scratch.exists()
+    assert workspace.part("film", "abc", "12345678").exists()
+
+
+def test_archive_films_stay_archive_when_used_as_trailers(films, tmp_path, counting):
+    workspace = Workspace(tmp_path)
+    film_id = ingest.ingest([films / "c.mp4"], workspace).made[0]
+    ingest.ingest([films / "c.mp4"], workspace, role="trailer")
+    assert Register(workspace).films[film_id]["role"] == "archive"
+    assert os.path.exists(load_films(workspace).path[0])
