@@ -20,12 +20,13 @@ import torch.nn.functional as F
 
 from lab.encoders import Features
 
-VERSION = 1
+VERSION = 2
 CHANNELS = ("subject", "composition", "colour")
 LOOKS = (1 / 6, 1 / 2, 5 / 6)  # where in a moment its representative frames lie
 GRID = 8  # rows and columns of the composition's layouts
 TRACE = (16, 9)  # width and height of the brightness layout kept of every frame
 HUES = 8  # bins a side of the palette's a*b* plane
+NOISE = 1e-5  # of the largest value (of 255 for light): less is rounding, not a layout
 VIVID = 12.0  # mean chroma (CIELAB) from which a picture counts as fully coloured
 
 
@@ -83,6 +84,8 @@ def composition(features: Features, pictures: np.ndarray) -> np.ndarray:
     """
     deviation = features.grid - features.grid.mean(axis=(2, 3), keepdims=True)
     salience = np.linalg.norm(deviation, axis=1)
+    largest = np.abs(features.grid).max(axis=(1, 2, 3))[:, None, None]
+    salience = np.where(salience > NOISE * largest, salience, 0)
     salience = _resize(salience[:, None], GRID)[:, 0].reshape(len(pictures), -1)
     small = _resize(_batch(pictures), 16 * GRID)
     light = (small * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1).numpy()
@@ -102,7 +105,7 @@ def colour(pictures: np.ndarray) -> np.ndarray:
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     vivid = np.minimum(1, chroma.mean(axis=(1, 2)) / VIVID)[:, None]
     cells = lab.reshape(count, 4, 8, 4, 8, 3).mean(axis=(2, 4))
-    lights = np.stack([np.histogram(p, 8, (0, 100))[0] for p in lab[..., 0]]) ** 0.5
+    lights = np.stack([np.histogram(p.clip(0, 100), 8, (0, 100))[0] for p in lab[..., 0]]) ** 0.5
     light = np.concatenate([unit(lights), unit(cells[..., 0].reshape(count, -1))], axis=1)
     palette = np.stack([_palette(p) for p in lab]) ** 0.5
     hues = np.concatenate([unit(palette), unit(cells[..., 1:].reshape(count, -1))], axis=1)
@@ -133,46 +136,34 @@ def trace(strip: np.ndarray) -> np.ndarray:
 class Calibration:
     """Makes channels comparable, so that equal sliders have equal say.
 
-    Each channel's vectors are centred on the archive, so that strangers score about 0 and
-    doubles 1, and its directions are evened out (a whitening held back by `SHRINK`), so that
-    no channel's scores lie closer together than another's.
+    Each channel's vectors are centred on the archive and brought back to length one: strangers
+    then score about 0, doubles 1, and scores among the best hundred spread about as widely in
+    every channel. (Whitening spreads them more evenly still, and finds worse: docs/LOG.md.)
 
     Attributes
     ----------
-    centre, turn : dict of ndarray
-        A channel's mean (d,), and the matrix (d, k) its centred vectors are multiplied by.
+    centre : dict of ndarray of float64, shape (d,)
+        A channel's mean over the archive; zero where there is nothing to compare with.
     """
 
     centre: Mapping[str, np.ndarray]
-    turn: Mapping[str, np.ndarray]
-
-    SHRINK = 0.5
-    DIRECTIONS = 64
 
     @classmethod
     def fit(cls, archive: Mapping[str, np.ndarray]) -> Calibration:
         """Fit on an archive's raw vectors, a (moments, d) array a channel."""
-        centre, turn = {}, {}
+        centre = {}
         for name, vectors in archive.items():
             spoken = vectors[np.abs(vectors).sum(axis=1) > 0].astype(np.float64)
-            if len(spoken) < 2:
-                spoken = np.zeros((2, vectors.shape[1]))
-            centre[name] = spoken.mean(axis=0)
-            _, spread, directions = np.linalg.svd(spoken - centre[name], full_matrices=False)
-            variance = spread**2 / len(spoken)
-            keep = min(cls.DIRECTIONS, len(spread))
-            floor = variance.sum() / keep or 1.0
-            # Between the archive's own spread and an even one: a small archive is not believed.
-            scale = (cls.SHRINK * floor + variance[:keep]) ** -0.5
-            turn[name] = directions[:keep].T * scale
-        return cls(centre, turn)
+            enough = len(spoken) > 1
+            centre[name] = spoken.mean(axis=0) if enough else np.zeros(vectors.shape[1])
+        return cls(centre)
 
     def apply(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Comparable unit vectors of raw ones; zero stays zero."""
         ready = {}
         for name, vectors in raw.items():
             spoken = np.abs(vectors).sum(axis=1, keepdims=True) > 0
-            ready[name] = unit((vectors - self.centre[name]) @ self.turn[name]) * spoken
+            ready[name] = unit((vectors - self.centre[name]) * spoken)
         return ready
 
     @property
@@ -180,7 +171,8 @@ class Calibration:
         """A name that changes with the content, for the edit."""
         digest = hashlib.blake2s(digest_size=4)
         for name in sorted(self.centre):
-            digest.update(np.round(self.centre[name], 6).tobytes())
+            # Zero has a sign, too: 0.0 is added to take it away.
+            digest.update((np.round(self.centre[name], 4) + 0.0).tobytes())
         return f"{VERSION}-{digest.hexdigest()}"
 
 
@@ -210,13 +202,15 @@ def _resize(batch, side: int):
 
 
 def _centred(layout: np.ndarray) -> np.ndarray:
-    return unit(layout - layout.mean(axis=1, keepdims=True))
+    apart = layout - layout.mean(axis=1, keepdims=True)
+    return unit(np.where(np.abs(apart) > NOISE * layout.max(axis=1, keepdims=True), apart, 0))
 
 
 def _edges(light: np.ndarray) -> np.ndarray:
     """Strength of edges by cell and direction, (n, GRID * GRID * 4); mild edges count too."""
     down, across = np.gradient(light, axis=(1, 2))
-    strength = np.hypot(down, across) ** 0.5
+    strength = np.hypot(down, across)
+    strength = np.where(strength > NOISE * 255, strength, 0) ** 0.5
     turn = (np.arctan2(down, across) % np.pi) / np.pi * 4
     layouts = []
     for direction in range(4):

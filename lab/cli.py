@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 from lab import __version__
-from lab.edit import Edit, EditError, Rejection, load_edit, make_edit
+from lab.edit import EditError, load_edit, match_trailer
 from lab.encoders import PACKAGED, EncoderError
 from lab.films import find_films
+from lab.ingest import IngestSettings, ingest_one, load_archive, load_films, load_problems
+from lab.ingest import ingest as bring_in
 from lab.match import MatchError, MatchSettings, Weights
-from lab.sample import SampleError
+from lab.render import PRESETS, contact_sheet
+from lab.render import render as render_edit
+from lab.sample import SampleError, fetch_samples
 from lab.store import Workspace
 from lab.video import FilmError
 
@@ -83,9 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("render", render, "edit -> video or contact sheet")
     one.add_argument("edit", metavar="EDIT.yaml")
-    one.add_argument(
-        "--preset", default="side-by-side", choices=["side-by-side", "alone", "contact-sheet"]
-    )
+    one.add_argument("--preset", default="side-by-side", choices=[*PRESETS, "contact-sheet"])
     one.add_argument("--out", required=True, metavar="FILE", help=".mp4, or .png for the sheet")
 
     verb("doctor", doctor, "what is installed, what is missing, what to do")
@@ -107,12 +109,9 @@ def _weights(text: str) -> Weights:
 
 
 def ingest(args) -> str:
-    from lab.ingest import IngestSettings
-    from lab.ingest import ingest as run
-
     workspace = Workspace(args.work)
     paths = find_films(args.paths or [workspace.archive])
-    report = run(paths, workspace, IngestSettings(encoder=args.encoder), jobs=args.jobs)
+    report = bring_in(paths, workspace, IngestSettings(encoder=args.encoder), jobs=args.jobs)
     for problem in report.problems.itertuples():
         print(f"{problem.path}: {problem.what}", file=sys.stderr)
     if not report.made and not report.stood:
@@ -125,24 +124,17 @@ def ingest(args) -> str:
 
 
 def films(args) -> str:
-    from lab.ingest import load_films
-
     table = load_films(Workspace(args.work))
     return _show(table, args.out, "film", ["film_id", "role", "duration", "fps", "title", "path"])
 
 
 def problems(args) -> str:
-    from lab.ingest import load_problems
-
     return _show(load_problems(Workspace(args.work)), args.out, "problem", ["path", "what"])
 
 
 def shots(args) -> str:
-    from lab.ingest import IngestSettings, load_archive
-    from lab.ingest import ingest as run
-
     workspace, path = Workspace(args.work), Path(args.video)
-    film_id = _known(run, workspace, path, IngestSettings())
+    film_id = ingest_one(path, workspace)
     table = load_archive(workspace, films=[film_id]).shots
     columns = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
     table[columns].to_csv(args.out, index=False)
@@ -153,8 +145,12 @@ def match(args) -> str:
     settings = MatchSettings(
         weights=args.weights or Weights(), mirror=args.mirror, own_film=args.own_film
     )
-    edit, notes = make_match(
-        Workspace(args.work), Path(args.trailer), Path(args.edit), settings, args.encoder
+    edit, notes = match_trailer(
+        Workspace(args.work),
+        args.trailer,
+        args.edit,
+        settings,
+        IngestSettings(encoder=args.encoder),
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -162,87 +158,12 @@ def match(args) -> str:
     return f"{_count(edit.shots, 'shot')} answered -> {args.edit} and {table}"
 
 
-def make_match(
-    workspace: Workspace,
-    trailer: Path,
-    path: Path,
-    settings: MatchSettings,
-    encoder: str = PACKAGED,
-) -> tuple[Edit, list[str]]:
-    """Match a trailer to the workspace's archive and save the edit.
-
-    Where the edit exists already, its pins and rejections are kept.
-
-    Returns
-    -------
-    edit : Edit
-    notes : list of str
-        What had to give.
-    """
-    from functools import lru_cache
-
-    import pandas as pd
-
-    from lab.channels import Calibration
-    from lab.ingest import IngestSettings, load_archive, load_frames
-    from lab.ingest import ingest as run
-    from lab.match import match as solve
-
-    looking = IngestSettings(encoder=encoder)
-    before = load_edit(path) if path.exists() else None
-    film_id = _known(run, workspace, trailer, looking, role="trailer")
-    query = load_archive(workspace, looking, films=[film_id])
-    archive = load_archive(workspace, looking)
-    if not len(archive.films):
-        raise UsageError(
-            f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
-        )
-    calibration = Calibration.fit(archive.vectors)
-    same = before is not None and before.trailer == film_id
-    pins = [shot.model_dump() for shot in before.shots if shot.pinned] if same else []
-    rejected: list[Rejection] = before.rejected if same else []
-    frames = lru_cache(maxsize=8)(lambda film: load_frames(workspace, film))
-    rows, notes = solve(
-        query,
-        archive,
-        frames,
-        settings,
-        pinned=pins,
-        rejected=[no.model_dump() for no in rejected],
-        calibration=calibration,
-    )
-    table = pd.concat([query.films, archive.films]).drop_duplicates("film_id")
-    edit = make_edit(
-        path,
-        rows,
-        table,
-        trailer=film_id,
-        encoder=encoder,
-        calibration=calibration.version,
-        settings=settings,
-        rejected=rejected,
-    )
-    edit.save(path)
-    return edit, notes
-
-
-def _known(run, workspace: Workspace, path: Path, settings, role: str = "trailer") -> str:
-    """The `film_id` of one film, ingested first where that is still to be done."""
-    report = run(find_films([path]), workspace, settings, role=role)
-    if len(report.problems) and not report.made:
-        raise FilmError(path, report.problems.what.iloc[0])
-    return [*report.made, *report.stood][0]
-
-
 def render(args) -> str:
-    from lab.render import contact_sheet
-    from lab.render import render as run
-
     edit = load_edit(args.edit)
     if args.preset == "contact-sheet":
         count = contact_sheet(edit, args.out)
         return f"{_count(range(count), 'pair')} -> {args.out}"
-    done = run(edit, args.out, args.preset)
+    done = render_edit(edit, args.out, args.preset)
     return f"{_count(range(done.frames), 'frame')}, {_sound(done.sound_copied)} -> {done.path}"
 
 
@@ -255,20 +176,15 @@ def _sound(copied: bool | None) -> str:
 
 
 def demo(args) -> str:
-    from lab.ingest import ingest as run
-    from lab.render import contact_sheet
-    from lab.render import render as write
-    from lab.sample import fetch_samples
-
     # A workspace of its own: sample films have no business among the user's.
     workspace = Workspace(Path(args.work) / "demo")
     trailer, archive = fetch_samples(workspace)
-    run(archive, workspace)
+    bring_in(archive, workspace)
     path = workspace.out / "demo.yaml"
-    edit, _ = make_match(workspace, trailer, path, MatchSettings())
+    edit, _ = match_trailer(workspace, trailer, path)
     sheet = workspace.out / "demo.png"
     contact_sheet(edit, sheet)
-    done = write(edit, workspace.out / "demo.mp4")
+    done = render_edit(edit, workspace.out / "demo.mp4")
     return f"{done.path} is ready to watch; contact sheet {sheet}, edit {path}"
 
 

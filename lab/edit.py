@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,10 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.match import MatchSettings
-from lab.store import write_whole
+from lab.channels import Calibration
+from lab.ingest import IngestSettings, ingest_one, load_archive, load_frames
+from lab.match import MatchError, MatchSettings, match
+from lab.store import Workspace, write_whole
 
 HEAD = """\
 # A reinterpretation: every shot of the trailer and the archive shot that answers it.
@@ -35,7 +38,7 @@ class EditError(Exception):
 class FilmEntry(BaseModel):
     """A film named by an edit."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     path: str
     title: str = ""
@@ -150,13 +153,13 @@ def load_edit(path) -> Edit:
         edit = Edit.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise EditError(f"{path}: does not exist; make it with `lab match`.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        cause = " ".join(str(error).split())
-        raise EditError(f"{path}: cannot be read as YAML ({cause}).") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(step) for step in first["loc"]) or "the document"
         raise EditError(f"{path}: {place} is not right ({first['msg']}).") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # 2001-13-45: ValueError
+        cause = " ".join(str(error).split())
+        raise EditError(f"{path}: cannot be read as YAML ({cause}).") from None
     edit._folder = path.parent
     _check_order(edit, path)
     return edit
@@ -169,6 +172,8 @@ def _check_order(edit: Edit, path: Path) -> None:
                 f"{path}: shot {after.position} begins before shot {before.position} ends."
             )
     for shot in edit.shots:
+        if shot.out_query <= shot.in_query:
+            raise EditError(f"{path}: shot {shot.position} ends before it begins.")
         if shot.kind == "match" and (shot.in_match is None or not shot.match_film):
             raise EditError(
                 f"{path}: shot {shot.position} is a match without match_film and in_match."
@@ -220,6 +225,72 @@ def make_edit(
     )
     edit._folder = folder
     return edit
+
+
+def match_trailer(
+    workspace: Workspace,
+    trailer,
+    path,
+    settings: MatchSettings | None = None,
+    looking: IngestSettings | None = None,
+) -> tuple[Edit, list[str]]:
+    """Match a trailer to a workspace's archive and save the edit.
+
+    The trailer is ingested first where that is still to be done. Where the edit exists
+    already, its pins and rejections are kept.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    trailer : path-like
+        The film whose shots are answered.
+    path : path-like
+        Where the edit is saved.
+    settings : MatchSettings, optional
+    looking : IngestSettings, optional
+
+    Returns
+    -------
+    edit : Edit
+    notes : list of str
+        What had to give.
+
+    Raises
+    ------
+    FilmError, MatchError, EditError
+    """
+    path, settings, looking = Path(path), settings or MatchSettings(), looking or IngestSettings()
+    before = load_edit(path) if path.exists() else None
+    film_id = ingest_one(trailer, workspace, looking)
+    query = load_archive(workspace, looking, films=[film_id])
+    archive = load_archive(workspace, looking)
+    if not len(archive.films):
+        raise MatchError(
+            f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
+        )
+    calibration = Calibration.fit(archive.vectors)
+    kept = before if before and before.trailer == film_id else None
+    rows, notes = match(
+        query,
+        archive,
+        lru_cache(maxsize=8)(partial(load_frames, workspace)),
+        settings,
+        pinned=[shot.model_dump() for shot in kept.shots if shot.pinned] if kept else [],
+        rejected=[no.model_dump() for no in kept.rejected] if kept else [],
+        calibration=calibration,
+    )
+    edit = make_edit(
+        path,
+        rows,
+        pd.concat([query.films, archive.films]).drop_duplicates("film_id"),
+        trailer=film_id,
+        encoder=looking.encoder,
+        calibration=calibration.version,
+        settings=settings,
+        rejected=kept.rejected if kept else [],
+    )
+    edit.save(path)
+    return edit, notes
 
 
 def _relative(path: str, folder: Path) -> str:

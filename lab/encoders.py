@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 
 PACKAGED = "efficientnet-lite0"
 BATCH = 16
@@ -107,16 +108,20 @@ class TransformersEncoder:
         self.name = name
         try:
             self.processor = AutoImageProcessor.from_pretrained(name, backend="pil")
-            self.model = AutoModel.from_pretrained(name, use_safetensors=True).eval()
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            cause = str(error).strip().splitlines()[0]
+            model, report = AutoModel.from_pretrained(
+                name, use_safetensors=True, output_loading_info=True
+            )
+        except (OSError, ValueError, ImportError, KeyError, SafetensorError) as error:
+            cause = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
             what = "folder" if Path(name).is_dir() else "name"
             raise EncoderError(
                 f"{name}: is not a vision model that can be loaded ({cause}); "
                 f"give the {what} of a transformers model with its image processor."
             ) from error
-        vision = getattr(self.model, "vision_model", self.model)
-        self.vision = vision
+        self.model = model.eval()
+        self.vision = getattr(model, "vision_model", model)
+        # A classifier's file may hold no pooler: a random one would see otherwise at each start.
+        self.pooler = not any("pooler" in key for key in report["missing_keys"])
         if not hasattr(self.model, "get_text_features"):
             self.encode_text = None
 
@@ -134,7 +139,7 @@ class TransformersEncoder:
                 features = self.model.get_image_features(pixel_values=pixels)
                 features = getattr(features, "pooler_output", features)
             else:
-                features = getattr(seen, "pooler_output", None)
+                features = getattr(seen, "pooler_output", None) if self.pooler else None
                 features = grid.mean(dim=(2, 3)) if features is None else features
             pooled.append(features.flatten(1).float().numpy())
         return Features(np.concatenate(pooled), np.concatenate(grids))

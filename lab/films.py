@@ -95,14 +95,17 @@ def credit_of(path) -> Credit:
     """
     path = Path(path)
     try:
-        with open(path.parent / CREDITS, encoding="utf-8", newline="") as file:
+        with open(path.parent / CREDITS, encoding="utf-8-sig", newline="") as file:
             for row in csv.DictReader(file):
                 if row.get("file") == path.name:
                     return Credit(**{k: row.get(k) or "" for k in Credit.__dataclass_fields__})
     except (OSError, csv.Error, UnicodeDecodeError):
         pass
     title = re.sub(r"[_\s]+", " ", path.stem).strip()
-    year = re.search(r"\(?\b(18[89]\d|19\d\d|20\d\d)\b\)?", title)
+    # A year in brackets, or else the last: there are films called 1984 and Blade Runner 2049.
+    bare = r"\b(18[89]\d|19\d\d|20\d\d)\b"
+    years = [*re.finditer(rf"\(?{bare}\)?", title), *re.finditer(rf"\({bare}\)", title)]
+    year = years[-1] if years else None
     if year and year.start() > 0:
         title = (title[: year.start()] + title[year.end() :]).strip(" -,")
     return Credit(title=title, year=year.group(1) if year else "")

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from lab import channels, shots, video
 from lab.encoders import PACKAGED, load_encoder
-from lab.films import Register, credit_of
+from lab.films import Register, credit_of, find_films
 from lab.store import (
     Workspace,
     key_of,
@@ -136,7 +136,7 @@ def ingest(
     register.save()
     lengths = {film_id: _length(path) for film_id, path in todo.items()}
     form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of film, {remaining} left"
-    with tqdm(total=sum(lengths.values()), desc="ingest", bar_format=form) as bar:
+    with tqdm(total=sum(lengths.values()), desc="ingest", bar_format=form, disable=not todo) as bar:
         for film_id, problems in _work(todo, lengths, workspace, settings, jobs, bar):
             found += problems
             if complete(workspace, film_id, settings):
@@ -146,6 +146,22 @@ def ingest(
     report.problems = _problems(found)
     _remember(workspace, [str(p) for p in paths], report.problems)
     return report
+
+
+def ingest_one(
+    path, workspace: Workspace, settings: IngestSettings | None = None, role: str = "trailer"
+) -> str:
+    """Bring one film in, where that is still to be done, and give its `film_id`.
+
+    Raises
+    ------
+    FilmError
+        If it cannot be read.
+    """
+    report = ingest(find_films([path]), workspace, settings, role=role)
+    if not report.made and not report.stood:
+        raise FilmError(path, report.problems.what.iloc[0])
+    return [*report.made, *report.stood][0]
 
 
 def complete(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:

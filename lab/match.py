@@ -22,7 +22,7 @@ from lab.video import EPSILON
 
 ALTERNATIVES = 5
 ALIGN_FRAMES = 96  # frames of a shot that are compared at every in-point
-FORBIDDEN = -1e6
+FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
 
 
 class Weights(BaseModel):
@@ -31,8 +31,8 @@ class Weights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: float = Field(1.0, ge=0, le=1)
-    composition: float = Field(0.6, ge=0, le=1)
-    colour: float = Field(0.4, ge=0, le=1)
+    composition: float = Field(0.8, ge=0, le=1)
+    colour: float = Field(0.3, ge=0, le=1)
 
     def shares(self) -> dict[str, float]:
         """Weights that add up to one; all equal when every slider is at zero."""
@@ -90,13 +90,9 @@ class Likeness:
         turned = sides[1] if mirror else None
         return cls(sides[0], turned, _firsts(trailer.moments), _firsts(archive.moments), lengths)
 
-    def moments(self, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted scores of the moments, and where the mirror image is the better one."""
-        score = _weigh(self.straight, weights)
-        if self.turned is None:
-            return score, np.zeros(score.shape, bool)
-        other = _weigh(self.turned, weights)
-        return np.maximum(score, other), other > score
+    def sides(self, weights: Weights) -> list[np.ndarray]:
+        """Weighted scores of the moments: straight, and in the mirror if asked for."""
+        return [_weigh(side, weights) for side in (self.straight, self.turned) if side is not None]
 
     def shots(self, score: np.ndarray) -> np.ndarray:
         """Scores of the moments brought together to shots."""
@@ -150,25 +146,29 @@ def match(
         If nothing in the archive may answer.
     """
     settings = settings or MatchSettings()
+    if not len(archive.shots):
+        raise MatchError("the archive holds no shots; ingest some films first.")
     calibration = calibration or Calibration.fit(archive.vectors)
     likeness = Likeness.between(trailer, archive, calibration, settings.mirror)
-    moments, turned = likeness.moments(settings.weights)
-    score = likeness.shots(moments)
+    sides = likeness.sides(settings.weights)
+    # A shot is shown mirrored as a whole, or not at all.
+    scores = np.stack([likeness.shots(side) for side in sides])
+    score, turned = scores.max(axis=0), scores.argmax(axis=0)
     queries, answers = trailer.shots, archive.shots
     allowed = _allowed(queries, answers, settings, rejected or [])
     rows = {at: _dark(query) for at, query in enumerate(queries.itertuples()) if _is_dark(query)}
     for at, pin in _pins(queries, pinned or []).items():
         rows[at] = pin
-        allowed[:, answers.shot_id == pin["match_id"]] = False
+        allowed[:, _shown(pin, answers)] = False
     asked = np.array([at for at in range(len(queries)) if at not in rows], int)
     spans = _spans(queries, frames)
     chosen, notes = choose(score[asked], allowed[asked], _room(spans[asked], answers), settings)
     for at, column in zip(asked, chosen, strict=True):
         query, answer = queries.iloc[at], answers.iloc[column]
         left, right = likeness.span(at, column)
-        best = moments[left, right].argmax(axis=1)
+        mirror = bool(turned[at, column])
+        best = sides[mirror][left, right].argmax(axis=1)
         window = archive.moments.iloc[right].iloc[best[0]]
-        mirror = bool(turned[left, right][0, best[0]])
         speed = _speed(spans[at], answer)
         start = align(frames, query, answer, (window.start, window.end), speed, mirror)
         ranked = np.argsort(-np.where(allowed[at], score[at], FORBIDDEN))
@@ -190,7 +190,7 @@ def match(
             rows[at]["score_" + name] = float(np.average(value, weights=likeness.lengths[left]))
     for at, query in enumerate(queries.itertuples()):
         ours = {"query_id": query.shot_id, "in_query": query.start, "out_query": query.end}
-        rows[at] = {"position": at + 1, **rows[at], **ours}
+        rows[at] = {**rows[at], "position": at + 1, **ours}
     return pd.DataFrame([rows[at] for at in range(len(queries))]), notes
 
 
@@ -355,13 +355,23 @@ def _allowed(queries, answers, settings: MatchSettings, rejected: list[dict]) ->
     allowed &= flat[0][:, None] >= flat[1][None]
     allowed &= ~answers["flags"].str.contains("black").to_numpy()[None]
     for no in rejected:
-        hit = (answers.film_id == no["film"]) & (answers.start < no["end"])
-        hit &= answers.end > no["start"]
+        hit = (answers.film_id == no["film"]) & (answers.start < no["end"] - EPSILON)
+        hit &= answers.end > no["start"] + EPSILON
         meant = np.ones(len(queries), bool)
         if no.get("query") is not None:
             meant = ((queries.start <= no["query"]) & (no["query"] < queries.end)).to_numpy()
         allowed &= ~(meant[:, None] & hit.to_numpy()[None])
     return allowed
+
+
+def _shown(pin: dict, answers: pd.DataFrame) -> np.ndarray:
+    """The archive shot that a pin shows, by film and second: ids change when cuts do."""
+    if pin.get("in_match") is None:
+        return np.zeros(len(answers), bool)
+    film = pin.get("match_film") or pin["match_id"].split("-")[0]
+    when = pin["in_match"] + EPSILON
+    hit = (answers.film_id == film) & (answers.start <= when) & (when < answers.end)
+    return hit.to_numpy()
 
 
 def _pins(queries: pd.DataFrame, pinned: list[dict]) -> dict[int, dict]:

@@ -49,8 +49,11 @@ class Workspace:
         scratch.mkdir(parents=True)
         try:
             yield scratch
-            if not final.exists():  # another process may have been first: the same content
+            try:
                 os.replace(scratch, final)
+            except OSError:
+                if not final.exists():  # another process may have been first: the same content
+                    raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

@@ -10,7 +10,7 @@ import pytest
 # Before anything imports transformers: no test may ask a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from lab.sample import numbered_film  # noqa: E402
+from lab.sample import numbered_film
 
 CLOSED = {"x264-params": "keyint=12:bframes=2:open-gop=0:scenecut=0"}
 OPEN = {"x264-params": "keyint=12:min-keyint=12:bframes=3:open-gop=1:scenecut=0"}

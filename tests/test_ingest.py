@@ -171,7 +171,9 @@ def test_two_processes_make_the_same_store_as_one(films, tmp_path):
         pd.testing.assert_frame_equal(*order)
 
 
-def test_a_full_disk_ends_with_one_sentence_and_no_half_part(films, tmp_path, counting, monkeypatch):
+def test_a_full_disk_ends_with_one_sentence_and_no_half_part(
+    films, tmp_path, counting, monkeypatch
+):
     workspace = Workspace(tmp_path)
     write = video.Writer.write
 

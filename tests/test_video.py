@@ -11,7 +11,7 @@ from conftest import KINDS, VARIABLE
 
 from lab import video
 from lab.sample import numbered_film, read_number
-from lab.video import Box, FilmError, Player, Reader, Writer, WriteError
+from lab.video import Box, FilmError, Player, Reader, WriteError, Writer
 
 
 def numbers(frames):

@@ -1,0 +1,162 @@
+"""What each stage of an ingest costs, in units of a bare decode of the same film.
+
+    python benchmarks/stages.py [FILM] [--repeats 3] [--grain 5]
+
+CPU-seconds are user and system time of this process and all its threads. A row is the median
+of the repeats, and the repeats take the stages in turn, so that a busy machine weighs on all
+of them alike. Models are loaded and warmed up before the clock starts. Without a film, one is
+made: 40 s of 720p H.264 with a cut every 4 s, under a moving grain, since a film without grain
+is far cheaper to decode than any that was shot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import av
+import numpy as np
+
+from lab import channels, ingest, shots, video
+from lab.encoders import load_encoder
+from lab.sample import numbered_film
+from lab.store import Workspace
+
+BUDGETS = {"decode + proxy + strip": 2.7, "shots": 0.8, "channels": 1.0, "whole ingest": 4.5}
+SHOT_SECONDS, SHOT_COUNT, RATE, SIZE = 4, 10, 24, (1280, 720)
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU-seconds that a piece of work takes, all threads of this process together."""
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def make_film(path: Path, grain: float) -> Path:
+    """A 720p film with known cuts, under grain that moves from frame to frame."""
+    soft = path.with_name("soft.mp4")
+    numbered_film(soft, [SHOT_SECONDS * RATE] * SHOT_COUNT, first=None, size=SIZE)
+    noise = np.random.default_rng(0).normal(0, grain, (SIZE[1] * 2, SIZE[0] * 2))
+    noise = noise.round().astype(np.int16)
+    places = np.random.default_rng(1).integers(0, SIZE[1], (SHOT_SECONDS * SHOT_COUNT * RATE, 2))
+    with video.Writer(path, SIZE, RATE, options={"preset": "medium", "crf": "23"}) as out:
+        for frame, (y, x) in zip(video.Reader(soft), places, strict=True):
+            packed = frame.picture.to_ndarray()
+            light = packed[: SIZE[1]] + noise[y : y + SIZE[1], x : x + SIZE[0]]
+            packed[: SIZE[1]] = light.clip(16, 235)
+            out.write(packed, frame.time)
+    return path
+
+
+def bare_decode(film: Path) -> int:
+    """Decode every frame and throw it away; returns their number."""
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return sum(1 for _ in container.decode(stream))
+
+
+def proxy_and_strip(film: Path, folder: Path) -> Iterator[np.ndarray]:
+    """The one pass without its lookers-on: the film decoded once, into a proxy and a strip."""
+    info = video.probe(film)
+    size = video.proxy_size(info.width, info.height)
+    proxy = None
+    for frame in video.Reader(film, size=size, matrix="bt601"):
+        if proxy is None:
+            t0 = frame.time
+            proxy = video.Writer(
+                folder / "proxy.mp4",
+                size,
+                info.fps,
+                soundtrack=film,
+                t0=t0,
+                copy_sound=False,
+                matrix="bt601",
+                options=ingest.PROXY,
+            )
+        yield video.small_rgb(frame.picture, *shots.STRIP)
+        proxy.write(frame.picture, frame.time - t0)
+    proxy.close()
+
+
+def find_cuts(strip: list[np.ndarray]) -> np.ndarray:
+    """The shot network over a strip."""
+    finder = shots.CutFinder()
+    for frame in strip:
+        finder.push(frame)
+    return finder.finish()
+
+
+def run_ingest(film: Path, workspace: Workspace) -> None:
+    """Make the parts of a film that do not stand yet."""
+    problems = ingest.ingest_film(film, "film", workspace.root, ingest.IngestSettings())
+    if problems:
+        raise SystemExit(problems[0][2])
+
+
+def warm_up() -> None:
+    """Load both networks and let them choose their kernels."""
+    find_cuts([np.zeros((*shots.STRIP[::-1], 3), np.uint8)] * shots.WINDOW)
+    channels.describe(np.zeros((16, 360, 640, 3), np.uint8), load_encoder())
+
+
+def measure(film: Path, folder: Path) -> dict[str, float]:
+    """CPU-seconds of every stage, once."""
+    strip: list[np.ndarray] = []
+    workspace = Workspace(folder / "workspace")
+    seconds = {
+        "bare decode": cpu_seconds(lambda: bare_decode(film)),
+        "decode + proxy + strip": cpu_seconds(lambda: strip.extend(proxy_and_strip(film, folder))),
+        "shots": cpu_seconds(lambda: find_cuts(strip)),
+        "whole ingest": cpu_seconds(lambda: run_ingest(film, workspace)),
+    }
+    # With only the looks missing, an ingest does the looks and nothing else.
+    shutil.rmtree(workspace.part("looks", "film", ingest.looks_key(ingest.IngestSettings())))
+    seconds["channels"] = cpu_seconds(lambda: run_ingest(film, workspace))
+    shutil.rmtree(workspace.root)
+    return seconds
+
+
+def report(frames: int, seconds: dict[str, float]) -> None:
+    """Print the table: CPU-seconds, ratio to the bare decode, and the budget."""
+    bare = seconds["bare decode"]
+    print(f"{'stage':<24}{'CPU-s':>8}{'frames/CPU-s':>14}{'ratio':>8}{'budget':>8}")
+    for stage in ["bare decode", *BUDGETS]:
+        ratio, budget = seconds[stage] / bare, BUDGETS.get(stage)
+        verdict = "" if budget is None else "  met" if ratio <= budget else "  missed"
+        print(
+            f"{stage:<24}{seconds[stage]:>8.2f}{frames / seconds[stage]:>14.0f}{ratio:>8.2f}"
+            f"{budget or '':>8}{verdict}"
+        )
+    rest = seconds["whole ingest"] - sum(seconds[stage] for stage in list(BUDGETS)[:3])
+    print(f"{'(the rest of ingest)':<24}{rest:>8.2f}{'':>14}{rest / bare:>8.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("film", nargs="?", type=Path, help="a film; by default one is made")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--grain", type=float, default=5.0, help="of the film made, in grey levels")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        film = args.film or make_film(folder / "film.mp4", args.grain)
+        info = video.probe(film)
+        with closing(av.open(str(film))) as container:
+            kbps = (container.bit_rate or 0) / 1000
+        print(f"{info.width} x {info.height} {info.video_codec}, {kbps:.0f} kbit/s")
+        warm_up()
+        frames = bare_decode(film)
+        runs = [measure(film, folder) for _ in range(args.repeats)]
+    report(frames, {stage: statistics.median(run[stage] for run in runs) for stage in runs[0]})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What a notebook shows: shots as pictures, pairs, a video that plays."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML, Image
+
+from lab.edit import Edit
+from lab.ingest import load_archive, load_films, thumbnail_path
+from lab.render import clock, contact_sheet
+from lab.store import Workspace
+
+
+def url(path) -> str:
+    """Address of a file as a notebook's output names it: relative to the notebook.
+
+    Jupyter serves files below the folder it was started in, and answers range requests, so
+    that a video can be sought in; nothing is embedded.
+    """
+    return html.escape(Path(os.path.relpath(path)).as_posix())
+
+
+def films(workspace: Workspace) -> pd.DataFrame:
+    """The films of a workspace, with what a reader wants to know of them first."""
+    columns = ["role", "title", "year", "duration", "fps", "width", "height", "licence"]
+    return load_films(workspace)[columns].round(2)
+
+
+def shots(workspace: Workspace, film_id: str, most: int = 60) -> HTML:
+    """Pictures of a film's shots in order, each with its time, length and how it begins.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    film_id : str
+    most : int
+        Shots shown.
+    """
+    figures = []
+    for shot in load_archive(workspace, films=[film_id]).shots.head(most).itertuples():
+        words = f"{clock(shot.start)} · {shot.end - shot.start:.1f} s · {shot.transition_in}"
+        words += f" · {shot.flags}" if shot.flags else ""
+        picture = url(thumbnail_path(workspace, film_id, shot.index))
+        figures.append(
+            f'<figure style="margin:0"><img src="{picture}" width="160" alt="shot {shot.index}">'
+            f'<figcaption style="font-size:11px">{words}</figcaption></figure>'
+        )
+    return HTML(f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(figures)}</div>')
+
+
+def pairs(edit: Edit, out) -> Image:
+    """The contact sheet of an edit, saved as `out` and shown."""
+    contact_sheet(edit, out)
+    return Image(filename=str(out), alt="Every shot of the trailer beside the shot that answers it")
+
+
+def play(path, width: int = 960) -> HTML:
+    """A video with its controls, played from where it lies."""
+    return HTML(f'<video src="{url(path)}" width="{width}" controls preload="metadata"></video>')

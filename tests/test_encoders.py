@@ -1,0 +1,259 @@
+"""Encoders, on small models with random weights that the tests build themselves."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    ConvNextConfig,
+    ConvNextModel,
+    PreTrainedTokenizerFast,
+    ResNetConfig,
+    ResNetModel,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+    ViTModel,
+)
+
+from lab.encoders import PACKAGED, EncoderError, TransformersEncoder, load_encoder
+
+SIDE = 64  # pixels; with patches of 16 a grid of 4 x 4
+WORDS = ["<pad>", "<s>", "<unk>", "a", "red", "house", "sea", "</s>"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def offline():
+    """No request leaves: the hub is told so, and whoever still tries fails the test."""
+    import socket
+
+    import huggingface_hub.constants as hub
+
+    def refuse(*address, **more):
+        raise AssertionError(f"a test asked the network for {address[0]}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setattr(hub, "HF_HUB_OFFLINE", True)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders of small models: vision transformer, classifier, convolutional, vision-text."""
+    torch.manual_seed(0)
+    transformers.logging.disable_progress_bar()
+    vit = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=SIDE,
+        patch_size=16,
+    )
+    resnet = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    convnext = ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
+    side = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    side["num_attention_heads"] = 2
+    words = {"vocab_size": 8, "max_position_embeddings": 8, "pad_token_id": 0}
+    words |= {"bos_token_id": 1, "eos_token_id": 7}
+    clip = CLIPConfig(
+        projection_dim=12,
+        text_config=side | words,
+        vision_config=side | {"hidden_size": 24, "image_size": SIDE, "patch_size": 16},
+    )
+    square = ViTImageProcessor(size={"height": SIDE, "width": SIDE})
+    cropped = CLIPImageProcessor(
+        size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
+    )
+    made = {
+        "vit": (ViTModel(vit), square),
+        "classifier": (ViTForImageClassification(vit), square),
+        "resnet": (ResNetModel(resnet), square),
+        "convnext": (ConvNextModel(convnext), square),
+        "clip": (CLIPModel(clip), cropped),
+    }
+    places = {}
+    for name, (model, processor) in made.items():
+        places[name] = str(tmp_path_factory.mktemp(name))
+        model.eval().save_pretrained(places[name])
+        processor.save_pretrained(places[name])
+    _tokenizer().save_pretrained(places["clip"])
+    return places
+
+
+def _tokenizer():
+    tokens = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
+    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokens.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 7)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokens,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=8,
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    small = np.random.default_rng(0).integers(0, 256, (18, 5, 8, 3), np.uint8)
+    return small.repeat(12, axis=1).repeat(12, axis=2)  # more than one batch, not square
+
+
+def agree(one, other):
+    """Equal but for the order in which a processor adds up."""
+    scale = np.abs(one.grid).max()
+    np.testing.assert_allclose(one.grid, other.grid, atol=1e-4 * scale)
+    np.testing.assert_allclose(one.pooled, other.pooled, atol=1e-4 * np.abs(one.pooled).max())
+
+
+def test_the_packaged_encoder(pictures):
+    encoder = load_encoder()
+    assert encoder is load_encoder(PACKAGED)
+    assert encoder.name == PACKAGED and encoder.encode_text is None
+    seen = encoder.encode(pictures)
+    assert seen.pooled.shape == (18, 1280) and seen.grid.shape == (18, 1280, 7, 7)
+    assert seen.pooled.dtype == seen.grid.dtype == np.float32
+    np.testing.assert_allclose(seen.pooled, seen.grid.mean(axis=(2, 3)), atol=1e-5)
+    np.testing.assert_array_equal(
+        encoder.encode(pictures[:2]).grid, encoder.encode(pictures[:2]).grid
+    )
+    # What one picture looks like does not hang on those beside it.
+    alone = [encoder.encode(pictures[i : i + 1]).pooled for i in (0, 7, 17)]
+    np.testing.assert_allclose(np.concatenate(alone), seen.pooled[[0, 7, 17]], atol=1e-3)
+    # Trained weights, not random ones: the same picture a little darker stays by far the nearest.
+    unit = seen.pooled / np.linalg.norm(seen.pooled, axis=1, keepdims=True)
+    darker = encoder.encode((pictures[:4] * 0.9).astype(np.uint8)).pooled
+    assert ((darker @ unit.T).argmax(axis=1) == np.arange(4)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "grid"),
+    [
+        ("vit", 32, (32, 4, 4)),
+        ("classifier", 32, (32, 4, 4)),
+        ("resnet", 16, (16, 8, 8)),
+        ("convnext", 16, (16, 8, 8)),
+        ("clip", 12, (24, 4, 4)),
+    ],
+)
+def test_transformers_of_every_kind(folders, pictures, name, width, grid):
+    encoder = load_encoder(folders[name])
+    assert encoder.name == folders[name]
+    seen = encoder.encode(pictures)
+    assert seen.pooled.shape == (18, width) and seen.grid.shape == (18, *grid)
+    assert seen.pooled.dtype == seen.grid.dtype == np.float32
+    assert np.isfinite(seen.pooled).all() and np.isfinite(seen.grid).all()
+    assert len(np.unique(seen.pooled.round(6), axis=0)) == 18  # each picture is seen
+    pieces = [encoder.encode(pictures[a:b]) for a, b in ((0, 1), (1, 6), (6, 18))]
+    agree(seen, type(seen)(*map(np.concatenate, zip(*pieces, strict=True))))
+    # The same model seen by another process must not differ: nothing random is filled in.
+    torch.manual_seed(1)
+    agree(seen, TransformersEncoder(folders[name]).encode(pictures))
+    assert (encoder.encode_text is None) == (name != "clip")
+
+
+def test_features_are_the_models_own(folders, pictures):
+    model = ViTModel.from_pretrained(folders["vit"]).eval()
+    # The processor's arithmetic, written out for a picture that needs no scaling.
+    picture = pictures[:1, :48, :48].repeat(2, axis=1).repeat(2, axis=2)[:, :SIDE, :SIDE]
+    pixels = torch.from_numpy((picture / 255 - 0.5) / 0.5).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        output = model(pixel_values=pixels)
+    seen = load_encoder(folders["vit"]).encode(picture)
+    np.testing.assert_allclose(seen.pooled, output.pooler_output.numpy(), atol=1e-4)
+    patches = output.last_hidden_state[0, 1:].numpy()  # the first token is the class's
+    np.testing.assert_allclose(seen.grid[0].reshape(32, 16).T, patches, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["vit", "resnet", "convnext", "clip", PACKAGED])
+@pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_the_grid_lies_as_the_picture_does(folders, name, corner):
+    encoder = load_encoder(folders.get(name, name))
+    if name in ("vit", "clip"):  # attention mixes all patches: look at what goes into it
+        for layer in encoder.model.modules():
+            if type(layer).__name__.endswith("EncoderLayer") or type(layer).__name__ == "ViTLayer":
+                layer.forward = lambda hidden_states, *args, **kwargs: hidden_states
+    rows, columns = (slice(-16, None) if side else slice(16) for side in corner)
+    dark = np.full((1, SIDE, SIDE, 3), 60, np.uint8)
+    bright = dark.copy()
+    bright[:, rows, columns] = 250
+    change = np.linalg.norm(encoder.encode(bright).grid - encoder.encode(dark).grid, axis=1)[0]
+    height, width = change.shape
+    row, column = np.unravel_index(change.argmax(), change.shape)
+    assert (row >= height // 2, column >= width // 2) == tuple(map(bool, corner))
+    assert (row in (0, 1, height - 2, height - 1)) and (column in (0, 1, width - 2, width - 1))
+
+
+def test_text_and_pictures_share_a_space(folders, pictures):
+    encoder = load_encoder(folders["clip"])
+    texts = ["a red house", "sea", "a red house by the sea by the sea by the sea"]
+    vectors = encoder.encode_text(texts)
+    assert vectors.shape == (3, encoder.encode(pictures[:1]).pooled.shape[1])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    # A text means the same beside longer ones: padding is not read.
+    np.testing.assert_allclose(encoder.encode_text(["sea"])[0], vectors[1], atol=1e-5)
+    model = CLIPModel.from_pretrained(folders["clip"]).eval()
+    ids = torch.tensor([[1, 3, 4, 5, 7]])  # <s> a red house </s>
+    with torch.inference_mode():
+        expected = model.get_text_features(input_ids=ids).pooler_output[0].numpy()
+    np.testing.assert_allclose(vectors[0], expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_pooled_pictures_are_the_models_projection(folders):
+    encoder = load_encoder(folders["clip"])
+    picture = np.random.default_rng(1).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
+    pixels = encoder.processor(images=list(picture), return_tensors="pt")["pixel_values"]
+    model = CLIPModel.from_pretrained(folders["clip"]).eval()
+    with torch.inference_mode():
+        expected = model.get_image_features(pixel_values=pixels).pooler_output.numpy()
+    np.testing.assert_allclose(encoder.encode(picture).pooled, expected, atol=1e-4)
+
+
+def told(name):
+    with pytest.raises(EncoderError) as raised:
+        load_encoder(str(name))
+    message = str(raised.value)
+    assert message.startswith(f"{name}: ") and message.endswith(".")
+    assert "\n" not in message and ". " not in message.removeprefix(f"{name}: ")
+    return message
+
+
+def test_a_folder_that_is_no_model_is_told(tmp_path):
+    assert "give the folder" in told(tmp_path)
+
+
+def test_a_model_that_sees_no_pictures_is_told(tmp_path):
+    config = transformers.BertConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        vocab_size=9,
+    )
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    told(tmp_path)
+
+
+def test_damaged_weights_are_told(folders, tmp_path):
+    import shutil
+
+    broken = shutil.copytree(folders["vit"], tmp_path / "broken")
+    weights = broken / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    told(broken)
+
+
+@pytest.mark.parametrize("name", ["nobody/no-such-model", "no such model!", "no-such-folder/"])
+def test_an_unknown_name_is_told_without_the_network(name):
+    assert "give the name" in told(name)

@@ -1,0 +1,39 @@
+"""Every notebook runs from top to bottom, on films made here in place of the samples."""
+
+import json
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from lab.sample import numbered_film, packages
+
+NOTEBOOKS = sorted(Path(__file__).parents[1].glob("notebooks/*.ipynb"))
+
+
+def films_of_the_sample(folder):
+    """Small films under the samples' names: then nothing is fetched."""
+    seed = 0
+    for package in packages():
+        for film in package.films:
+            place = folder / ("trailers" if film.role == "trailer" else "archive") / film.file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            looks, seed = range(seed, seed + 3), seed + 3
+            codec = "mpeg2video" if film.file.endswith("mpg") else "libx264"
+            codec = {".webm": "libvpx", ".3gp": "mpeg4"}.get(place.suffix, codec)
+            numbered_film(place, [20] * 3, looks=looks, first=None, codec=codec, rate=25)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_from_top_to_bottom(path, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    films_of_the_sample(tmp_path / "data" / "demo")
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=280, store_widget_state=False)
+    client.execute(cwd=str(tmp_path / "notebooks"))
+    shown = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    assert "<video src=" in shown and "image/png" in shown
+    video = tmp_path / "data" / "demo" / "out" / "demo.mp4"
+    assert video.stat().st_size > 10_000 and os.path.relpath(video, tmp_path / "notebooks") in shown

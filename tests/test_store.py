@@ -1,0 +1,181 @@
+"""The store never shows anything half done, whatever happens to the one who writes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab import store
+from lab.store import Workspace, key_of, read_json, write_json, write_whole
+
+
+def everything(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_part_appears_only_when_complete(tmp_path):
+    workspace = Workspace(tmp_path)
+    final = workspace.part("shots", "f1", "k1")
+    with workspace.making("shots", "f1", "k1") as folder:
+        (folder / "a.txt").write_text("a")
+        assert not final.exists()
+        assert folder.parent == final.parent  # on the same disk, so that a rename is enough
+        (folder / "b.txt").write_text("b")
+    assert everything(workspace.work) == ["shots", "shots/f1-k1", *_in(final, "a.txt", "b.txt")]
+
+
+def _in(final, *names):
+    return [f"{final.parent.name}/{final.name}/{name}" for name in names]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_what_breaks_off_leaves_nothing(tmp_path, error):
+    workspace = Workspace(tmp_path)
+    with pytest.raises(error), workspace.making("shots", "f1", "k1") as folder:
+        (folder / "half").write_text("half")
+        raise error
+    assert everything(workspace.work) == ["shots"]
+
+
+def test_a_part_that_another_finished_first_stands(tmp_path):
+    workspace = Workspace(tmp_path)
+    with workspace.making("film", "f1", "k1") as slow:
+        (slow / "by").write_text("the slow one")
+        with workspace.making("film", "f1", "k1") as quick:
+            (quick / "by").write_text("the quick one")
+    final = workspace.part("film", "f1", "k1")
+    assert (final / "by").read_text() == "the quick one"
+    assert everything(workspace.work) == ["film", "film/f1-k1", "film/f1-k1/by"]
+
+
+def test_a_rename_that_fails_is_told(tmp_path, monkeypatch):
+    def full(*paths):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.os, "replace", full)
+    with pytest.raises(OSError, match="No space"), Workspace(tmp_path).making("film", "f", "k"):
+        pass
+    assert everything(tmp_path / "work") == ["film"]
+
+
+def test_sweep_takes_only_what_the_dead_left(tmp_path):
+    workspace = Workspace(tmp_path)
+    # A process that ends without a word in the midst of its work, as under `kill -9`.
+    code = """
+import os, sys
+from lab.store import Workspace
+making = Workspace(sys.argv[1]).making("film", "dead", "k")
+folder = making.__enter__()
+(folder / "half").write_text("half")
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == 9
+    with workspace.making("film", "done", "k") as folder:
+        (folder / "whole").write_text("whole")
+    with workspace.making("film", "living", "k") as folder:
+        (folder / "soon").write_text("soon")
+        assert len(list((workspace.work / "film").iterdir())) == 3
+        workspace.sweep()
+        assert {path.name for path in (workspace.work / "film").iterdir()} == {
+            "done-k",
+            folder.name,
+        }
+    assert everything(workspace.work / "film") == [
+        "done-k",
+        "done-k/whole",
+        "living-k",
+        "living-k/soon",
+    ]
+
+
+def test_sweep_of_an_empty_place_does_nothing(tmp_path):
+    Workspace(tmp_path / "none").sweep()
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_key_changes_with_each_thing_it_depends_on():
+    depends = [
+        ("shots", 1, {"threshold": 0.5, "size": (48, 27)}),
+        ("looks", 1, {"threshold": 0.5, "size": (48, 27)}),
+        ("shots", 2, {"threshold": 0.5, "size": (48, 27)}),
+        ("shots", 1, {"threshold": 0.6, "size": (48, 27)}),
+        ("shots", 1, {"threshold": 0.5, "size": (27, 48)}),
+        ("shots", 1, {"threshold": 0.5}),
+        ("shots", "1", {"threshold": 0.5, "size": (48, 27)}),
+        ("shots", 1),
+        (),
+    ]
+    keys = [key_of(*each) for each in depends]
+    assert len(set(keys)) == len(depends)
+    assert all(len(key) == 8 and int(key, 16) >= 0 for key in keys)
+
+
+def test_a_key_does_not_hang_on_the_order_of_names_or_the_process():
+    assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    code = "from lab.store import key_of; print(key_of('shots', 1, {'crf': '23', 'g': 12}))"
+    other = dict(os.environ, PYTHONHASHSEED="7")
+    said = subprocess.run([sys.executable, "-c", code], env=other, capture_output=True, text=True)
+    assert said.stdout.strip() == key_of("shots", 1, {"crf": "23", "g": 12})
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "edit.yaml"
+    write_whole(path, "first: é\n")
+    assert path.read_bytes() == "first: é\n".encode()
+    seen = []
+
+    def crash(source, target):
+        seen.append((Path(source).read_text(), Path(target).read_text(encoding="utf-8")))
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(store.os, "replace", crash)
+    with pytest.raises(OSError, match="disk gone"):
+        write_whole(path, "second")
+    # All of the new was on disk before the old would have gone.
+    assert seen == [("second", "first: é\n")]
+    assert everything(tmp_path) == ["deep", "deep/edit.yaml"]
+    assert path.read_text(encoding="utf-8") == "first: é\n"
+
+
+def test_json_round_trip_and_damage(tmp_path):
+    path = tmp_path / "films.json"
+    assert read_json(path, {"none": 1}) == {"none": 1}
+    content = {"title": "Der müde Tod 🎞", "crop": [0.0, 0.125, 1.0, 0.875], "year": None}
+    write_json(path, content)
+    assert read_json(path) == content == json.loads(path.read_text(encoding="utf-8"))
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"\xff\xfe\x00", whole + b"}"):
+        path.write_bytes(damaged)
+        assert read_json(path, "default") == "default"
+
+
+def test_arrays_come_back_as_they_were(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "times": np.array([0.0, 1 / 3, 1e9 + 1 / 7]),
+        "cuts": rng.random((5, 2), np.float32),
+        "trace": rng.integers(0, 256, (4, 9, 16), np.uint8),
+        # Views in other orders must not be written as their memory lies.
+        "turned": np.arange(12, dtype=np.int32).reshape(3, 4).T,
+        "every_other": np.arange(10.0)[::2],
+        "none": np.zeros((0, 2), np.float32),
+    }
+    store.write_arrays(tmp_path / "a.safetensors", arrays)
+    back = store.read_arrays(tmp_path / "a.safetensors")
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert back[name].dtype == array.dtype
+        np.testing.assert_array_equal(back[name], array)
+
+
+def test_tables_come_back_as_they_were(tmp_path):
+    table = pd.DataFrame(
+        {"shot_id": ["a-0-1", "ä-1-2"], "start": [0.0, 1 / 3], "index": [0, 1], "on": [True, False]}
+    )
+    store.write_table(tmp_path / "t.parquet", table)
+    pd.testing.assert_frame_equal(store.read_table(tmp_path / "t.parquet"), table)
