@@ -17,7 +17,7 @@ import torch
 
 from lab.video import WHOLE, Box
 
-VERSION = 2
+VERSION = 3
 STRIP = (48, 27)  # width and height of the frames the network sees
 WINDOW, MARGIN = 200, 25  # frames a pass of the network; those in the margins are only context
 # Peaks of the network's first output from which a transition is believed: alone (its authors'
@@ -26,7 +26,8 @@ PEAK, GRADUAL_PEAK = 0.3, 0.2
 REACH = 0.5  # of the second output: the frame is part of a transition
 GRADUAL = 8  # a transition that reaches over this many frames or more is no cut
 NEAR_BLACK = 3  # frames between a fade's end and the black it comes from or goes to
-BLACK, FLAT = 24.0, 6.0  # mean and spread (0-255) below which a frame is black; is one colour
+BLACK, EMPTY = 24.0, 3.0  # mean and spread (0-255) below which a frame is black: no title in it
+FLAT = 6.0  # spread below which a frame is of one colour
 BLACK_FRAMES = 4  # black that lasts this long stands as a shot of its own
 BAR = 34  # luma (limited range, black is 16) that a row or column of a bar does not exceed
 MOMENT = 3.0  # seconds that a moment lasts at most
@@ -132,7 +133,7 @@ def find_shots(
         Columns as in `SHOTS`; `flags` holds words divided by spaces: ``black``, ``flat``.
     """
     count = len(times)
-    dark = (light[:, 0] < BLACK) & (light[:, 1] < FLAT)
+    dark = (light[:, 0] < BLACK) & (light[:, 1] < EMPTY)
     starts = {0: "cut"} | _transitions(cuts, dark)
     for first, last in _runs(dark):
         if last - first + 1 >= BLACK_FRAMES:
@@ -145,7 +146,7 @@ def find_shots(
         flags = []
         if dark[first:after].mean() > 0.9:
             flags.append("black")
-        elif (inside[:, 1] < FLAT).mean() > 0.9:
+        elif (inside[:, 0] >= BLACK).any() and (inside[:, 1] < FLAT).mean() > 0.9:
             flags.append("flat")
         shot_id = f"{film_id}-{round(start * 1000)}-{round(stop * 1000)}"
         key = float(times[first + (after - first) // 2])

@@ -1,0 +1,145 @@
+"""The `lab` command: the whole way on a folder of films, and what it says when it cannot."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import CLOSED
+
+from lab import cli
+from lab.sample import numbered_film
+from lab.video import Reader
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A workspace with an archive of two films, and a trailer cut from the same looks."""
+    root = tmp_path_factory.mktemp("house")
+    (root / "archive").mkdir()
+    (root / "trailers").mkdir()
+    wanted = {"options": CLOSED, "sound": "aac", "first": None}
+    numbered_film(root / "archive" / "one.mp4", [40] * 3, looks=(1, 2, 3), **wanted)
+    numbered_film(root / "archive" / "two.mkv", [40] * 3, looks=(4, 5, 6), **wanted)
+    numbered_film(root / "trailers" / "trailer.mp4", [30] * 4, looks=(5, 1, 6, 3), **wanted)
+    return root
+
+
+def lab(*words):
+    return cli.main([str(word) for word in words])
+
+
+def test_from_a_folder_of_films_to_a_finished_video(house, capsys):
+    trailer, edit = house / "trailers" / "trailer.mp4", house / "edit.yaml"
+    assert lab("ingest", house / "archive", "--work", house) == 0
+    assert "ingested 2 films" in capsys.readouterr().out
+    assert lab("ingest", house / "archive", "--work", house) == 0
+    assert "nothing to do: 2 films" in capsys.readouterr().out
+
+    assert lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--work", house) == 0
+    table = pd.read_csv(house / "edit.csv")
+    films = [path.rpartition("/")[2] for path in table.match_path]
+    assert films == ["two.mkv", "one.mp4", "two.mkv", "one.mp4"]
+    assert [round(start * 24) // 40 for start in table.in_match] == [1, 0, 2, 2]
+
+    assert lab("render", edit, "--out", house / "out.mp4") == 0
+    assert "120 frames, soundtrack copied" in capsys.readouterr().out
+    sources = [list(frames(house / "archive" / name)) for name in ("one.mp4", "two.mkv")]
+    for index, frame in enumerate(frames(house / "out.mp4")):
+        row = table.iloc[index // 30]
+        begin = round(row.in_match * 24)
+        source = sources[films[index // 30] == "two.mkv"][begin + index % 30]
+        right = frame.picture.to_ndarray()[:, 320:].astype(int)
+        assert np.abs(right - source.picture.to_ndarray()).mean() < 4
+    assert lab("render", edit, "--preset", "contact-sheet", "--out", house / "sheet.png") == 0
+    assert (house / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert lab("render", edit, "--preset", "alone", "--out", house / "alone.mp4") == 0
+    assert next(frames(house / "alone.mp4")).picture.width == 320
+
+
+def frames(path):
+    return iter(Reader(path, pixels="rgb24"))
+
+
+def test_pins_and_rejections_survive_a_new_match(house, capsys):
+    trailer, edit = house / "trailers" / "trailer.mp4", house / "pins.yaml"
+    lab("ingest", house / "archive", "--work", house)
+    lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--work", house)
+    content = yaml.safe_load(edit.read_text())
+    best = content["shots"][1]
+    content["shots"][0] |= {"pinned": True, "match_film": best["match_film"], "in_match": 2.0}
+    no = content["shots"][2]
+    content["rejected"] = [
+        {"film": no["match_film"], "start": no["in_match"], "end": no["in_match"] + 0.1}
+    ]
+    edit.write_text(yaml.safe_dump(content))
+    lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--work", house)
+    again = yaml.safe_load(edit.read_text())
+    assert again["shots"][0]["pinned"] and again["shots"][0]["in_match"] == 2.0
+    assert again["shots"][2]["match_id"] != no["match_id"]
+    assert again["rejected"] == content["rejected"]
+
+
+def test_a_film_answers_itself_only_when_asked(house):
+    film, edit = house / "archive" / "one.mp4", house / "own.yaml"
+    lab("ingest", house / "archive", "--work", house)
+    lab("match", film, "--edit", edit, "--work", house)
+    assert "one.mp4" not in " ".join(pd.read_csv(house / "own.csv").match_path)
+    for weights in ("subject=1", "composition=1", "colour=1", "subject=1,composition=1,colour=1"):
+        assert (
+            lab("match", film, "--edit", edit, "--own-film", "--weights", weights, "--work", house)
+            == 0
+        )
+        table = pd.read_csv(house / "own.csv")
+        assert table.match_id.tolist() == table.query_id.tolist()
+        assert table.in_match.tolist() == table.in_query.tolist()
+
+
+def test_shots_films_and_problems_as_tables(house, tmp_path, capsys):
+    (tmp_path / "bad.mp4").write_text("no film")
+    lab("ingest", tmp_path / "bad.mp4", "--work", house)
+    assert "bad.mp4" in capsys.readouterr().err
+    lab("problems", "--out", tmp_path / "problems.csv", "--work", house)
+    assert pd.read_csv(tmp_path / "problems.csv").columns.tolist() == [
+        "path", "stage", "what", "lost",
+    ]  # fmt: skip
+    film = house / "archive" / "one.mp4"
+    assert lab("shots", film, "--out", tmp_path / "shots.csv", "--work", house) == 0
+    table = pd.read_csv(tmp_path / "shots.csv")
+    assert table.columns.tolist() == [
+        "index", "start", "end", "start_frame", "end_frame", "transition_in",
+    ]  # fmt: skip
+    assert table.start_frame.tolist() == [0, 40, 80]
+    assert lab("films", "--work", house) == 0
+    assert "one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ingest", "{}/nowhere"], "nowhere: does not exist"),
+        (["ingest", "{}"], "holds no films"),
+        (["match", "{}/no.mp4", "--edit", "{}/e.yaml"], "no.mp4: does not exist"),
+        (["render", "{}/no.yaml", "--out", "{}/o.mp4"], "no.yaml: does not exist"),
+    ],
+)
+def test_failures_are_one_line_and_a_status(words, said, tmp_path, capsys):
+    words = [word.format(tmp_path) for word in words]
+    assert lab(*words, "--work", tmp_path / "data") == 1
+    err = capsys.readouterr().err.strip()
+    assert said in err and len(err.splitlines()) == 1 and err.startswith("lab: ")
+
+
+def test_weights_are_checked(house, capsys):
+    for wrong in ("colour=2", "sound=1", "colour", "subject=x"):
+        with pytest.raises(SystemExit):
+            lab("match", "t.mp4", "--edit", "e.yaml", "--weights", wrong)
+        assert "weights from 0 to 1" in capsys.readouterr().err
+
+
+def test_every_verb_has_help_and_the_doctor_is_well(capsys, tmp_path):
+    for verb in ["demo", "ingest", "films", "problems", "shots", "match", "render", "doctor"]:
+        with pytest.raises(SystemExit) as ended:
+            lab(verb, "--help")
+        assert ended.value.code == 0 and "--work" in capsys.readouterr().out
+    assert lab("doctor", "--work", tmp_path) == 0
+    assert "all is there" in capsys.readouterr().out
