@@ -13,7 +13,7 @@ test: $(READY)
 	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb
 
 # The lock pins what the tests ran with; pyproject.toml says what is needed.
 $(READY): pyproject.toml requirements.lock
@@ -23,7 +23,7 @@ $(READY): pyproject.toml requirements.lock
 	touch $@
 
 lock: $(READY)
-	$(BIN)/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools > requirements.lock
+	$(BIN)/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools | sed "s/+cpu$$//" > requirements.lock
 
 clean:
 	rm -rf $(VENV) data/work data/out
