@@ -31,7 +31,6 @@ class EncoderError(Exception):
     """A model that cannot be had: one sentence with its name, the cause and what to do."""
 
 
-@lru_cache(maxsize=2)
 def load_encoder(name: str = PACKAGED):
     """An encoder by name.
 
@@ -49,6 +48,11 @@ def load_encoder(name: str = PACKAGED):
     EncoderError
         If there is no such model or it sees no pictures.
     """
+    return _load(name)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str):
     return PackagedEncoder() if name == PACKAGED else TransformersEncoder(name)
 
 
