@@ -1,6 +1,6 @@
 """What each stage of an ingest costs, in units of a bare decode of the same film.
 
-    python benchmarks/stages.py [FILM] [--repeats 3] [--grain 3]
+    python benchmarks/stages.py [FILM] [--repeats 3] [--grain 4]
 
 CPU-seconds are user and system time of this process and all its threads. A row is the median
 of the repeats, and the repeats take the stages in turn, so that a busy machine weighs on all
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("film", nargs="?", type=Path, help="a film; by default one is made")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--grain", type=float, default=3.0, help="of the film made, in grey levels")
+    parser.add_argument("--grain", type=float, default=4.0, help="of the film made, in grey levels")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
@@ -18,6 +18,9 @@ from lab import video
 from lab.edit import Edit, Row
 from lab.store import write_whole
 from lab.video import EPSILON, Box, Player, Reader, Writer, probe
+
+if TYPE_CHECKING:
+    import av
 
 QUALITY = {"preset": "medium", "crf": "18"}
 BLACK = (16, 128, 128)  # Y, U, V, limited range

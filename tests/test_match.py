@@ -1,0 +1,227 @@
+"""Matches against brute force, and in-points against films whose answer is known."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.channels import CHANNELS, Calibration, unit
+from lab.ingest import Archive
+from lab.match import MatchError, MatchSettings, Weights, align, choose, match
+from lab.shots import find_moments, find_shots
+
+RATE = 25
+PLAIN = MatchSettings()
+
+
+def best_by_force(score, allowed):
+    """The greatest sum over all ways to give rows different columns."""
+    sums = [
+        sum(score[row, column] for row, column in enumerate(columns))
+        for columns in permutations(range(score.shape[1]), len(score))
+        if all(allowed[row, column] for row, column in enumerate(columns))
+    ]
+    return max(sums, default=None)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_assignment_is_the_best_there_is(seed):
+    rng = np.random.default_rng(seed)
+    score = rng.normal(size=(4, 6))
+    allowed, room = rng.random((4, 6)) < 0.8, rng.uniform(0.3, 2, (4, 6))
+    fits = allowed & (room >= PLAIN.slowest)
+    best = best_by_force(score, fits)
+    if best is None:
+        return
+    chosen, notes = choose(score, allowed, room, PLAIN)
+    assert len(set(chosen)) == 4 and fits[np.arange(4), chosen].all() and notes == []
+    assert score[np.arange(4), chosen].sum() == pytest.approx(best)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_reuse_is_even_and_the_best_even_one(seed):
+    score = np.random.default_rng(seed).normal(size=(5, 2))
+    chosen, notes = choose(score, np.ones((5, 2), bool), np.ones((5, 2)), PLAIN)
+    assert sorted(np.bincount(chosen)) == [2, 3] and "3 times" in notes[0]
+    even = [c for c in product(range(2), repeat=5) if sum(c) in (2, 3)]
+    best = max(sum(score[row, column] for row, column in enumerate(c)) for c in even)
+    assert score[np.arange(5), chosen].sum() == pytest.approx(best)
+
+
+def test_reuse_can_be_allowed_and_is_then_free():
+    score = np.array([[1.0, 0.0], [1.0, 0.9]])
+    every = np.ones((2, 2))
+    assert choose(score, every > 0, every, PLAIN)[0].tolist() == [0, 1]
+    twice = MatchSettings(uses=2)
+    assert choose(score, every > 0, every, twice)[0].tolist() == [0, 0]
+
+
+def test_too_short_everywhere_is_slowed_and_said():
+    room = np.array([[0.2, 0.3], [1.0, 1.0]])
+    chosen, notes = choose(np.array([[1.0, 0], [1, 0.5]]), np.ones((2, 2), bool), room, PLAIN)
+    assert chosen.tolist() == [1, 0] and "slower" in notes[0]
+
+
+def test_no_answer_is_a_sentence():
+    with pytest.raises(MatchError, match="ingest more films"):
+        choose(np.ones((1, 2)), np.zeros((1, 2), bool), np.ones((1, 2)), PLAIN)
+
+
+class House:
+    """Films of known vectors and traces, as `Archive` tables."""
+
+    def __init__(self, seed=0):
+        self.rng, self.films = np.random.default_rng(seed), {}
+
+    def film(self, name, lengths, black=()):
+        """A film with shots of these lengths, in frames, one moment each where short."""
+        bounds = np.cumsum([0, *lengths])
+        cuts, light = np.zeros((bounds[-1], 2), np.float32), np.tile([120.0, 50], (bounds[-1], 1))
+        cuts[bounds[1:-1] - 1, 0] = 0.9
+        for shot in black:
+            light[bounds[shot] : bounds[shot + 1]] = 0
+        times = np.arange(bounds[-1]) / RATE
+        shots = find_shots(name, times, bounds[-1] / RATE, cuts, light)
+        moments = find_moments(shots)
+        vectors = {c: unit(self.rng.normal(size=(len(moments), 12))) for c in CHANNELS}
+        trace = self.rng.integers(0, 256, (bounds[-1], 9, 16)).astype(np.uint8)
+        self.films[name] = shots, moments, vectors, {"times": times, "trace": trace}
+        return self
+
+    def archive(self, *names):
+        shots, moments, vectors, _ = zip(*(self.films[name] for name in names), strict=True)
+        return Archive(
+            pd.DataFrame({"film_id": names}),
+            pd.concat(shots, ignore_index=True),
+            pd.concat(moments, ignore_index=True),
+            {c: np.concatenate([v[c] for v in vectors]) for c in CHANNELS},
+        )
+
+    def frames(self, name):
+        return self.films[name][3]
+
+
+def plain(house):
+    """A calibration that changes nothing: scores are then easy to work out."""
+    return Calibration({c: np.zeros(12) for c in CHANNELS})
+
+
+@pytest.fixture
+def house():
+    return House().film("t", [30, 40, 20]).film("a", [50, 60, 45]).film("b", [44, 70])
+
+
+def solve(house, trailer="t", films=("a", "b"), settings=PLAIN, **more):
+    more.setdefault("calibration", plain(house))
+    return match(house.archive(trailer), house.archive(*films), house.frames, settings, **more)[0]
+
+
+def test_scores_are_weighted_sums_and_the_sum_is_greatest(house):
+    weights = Weights(subject=0.5, composition=1, colour=0.25)
+    rows = solve(house, settings=MatchSettings(weights=weights))
+    ours, theirs = house.archive("t"), house.archive("a", "b")
+    score = (
+        sum(
+            weight * ours.vectors[c] @ theirs.vectors[c].T
+            for c, weight in weights.model_dump().items()
+        )
+        / 1.75
+    )
+    column = [theirs.shots.shot_id.tolist().index(i) for i in rows.match_id]
+    assert rows.score.tolist() == pytest.approx(score[range(3), column].tolist(), abs=1e-5)
+    assert rows.score.sum() == pytest.approx(best_by_force(score, score > -9), abs=1e-5)
+    for position, row in enumerate(rows.itertuples()):
+        others = [c for c in np.argsort(-score[position]) if c != column[position]]
+        assert row.alternatives == theirs.shots.shot_id.iloc[others].tolist()
+        parts = [getattr(row, f"score_{c}") * w for c, w in weights.model_dump().items()]
+        assert sum(parts) / 1.75 == pytest.approx(row.score, abs=1e-5)
+
+
+def test_a_film_answers_itself_only_when_asked_and_then_to_the_frame(house):
+    assert not solve(house, "a", ("a", "b")).match_id.str.startswith("a-").any()
+    for weights in ({"subject": 1}, {"composition": 1}, {"colour": 1}, dict.fromkeys(CHANNELS, 1)):
+        full = Weights(**{c: weights.get(c, 0) for c in CHANNELS})
+        rows = solve(house, "a", ("a", "b"), MatchSettings(own_film=True, weights=full))
+        assert rows.match_id.tolist() == rows.query_id.tolist()
+        assert rows.in_match.tolist() == rows.in_query.tolist()
+        assert rows.score.tolist() == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+def test_pins_stay_and_their_shot_is_taken(house):
+    free = solve(house)
+    pin = {**free.iloc[0].to_dict(), "match_id": free.match_id[1], "match_film": ""}
+    pin |= {"in_match": free.in_match[1], "in_query": 0.1, "out_query": 1.1}
+    rows = solve(house, pinned=[pin])
+    assert rows.match_id[0] == free.match_id[1] and bool(rows.pinned[0])
+    assert rows.in_match[0] == free.in_match[1] and rows.in_query[0] == 0.0
+    assert rows.match_id[1] != free.match_id[1]
+
+
+def test_rejections_for_one_shot_and_for_all(house):
+    free = solve(house)
+    shots = house.archive("a", "b").shots.set_index("shot_id")
+    bad = shots.loc[free.match_id[0]]
+    no = {"film": bad.film_id, "start": bad.start, "end": bad.end}
+    one = solve(house, rejected=[{**no, "query": free.in_query[0] + 0.1}])
+    assert one.match_id[0] != free.match_id[0]
+    every = solve(house, rejected=[{**no, "query": None}])
+    assert free.match_id[0] not in every.match_id.tolist()
+    # neighbours that only touch the seconds are not meant
+    assert set(every.match_id) <= set(shots.index) - {free.match_id[0]}
+    assert len(set(shots.index) - {free.match_id[0]}) == 4
+
+
+def test_black_is_left_black_and_answers_nothing():
+    house = House().film("t", [30, 20, 30], black=[1]).film("a", [40, 40, 40, 40], black=[2])
+    rows = solve(house, films=("a",))
+    assert rows.kind.tolist() == ["match", "black", "match"]
+    dark = house.archive("a").shots.shot_id[2]
+    assert dark not in rows.match_id.tolist()
+
+
+def test_a_short_shot_is_slowed_to_last(house):
+    house.film("c", [20, 16])
+    rows = solve(house, films=("c",), settings=MatchSettings(slowest=0.4))
+    shots = house.archive("c").shots.set_index("shot_id")
+    for row in rows.itertuples():
+        source = shots.loc[row.match_id]
+        last = row.in_match + (row.out_query - row.in_query - 1 / RATE) * row.speed
+        assert source.start <= row.in_match and last < source.end
+        assert row.out_match == pytest.approx(
+            row.in_match + (row.out_query - row.in_query) * row.speed
+        )
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.5])
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_in_point_is_found_to_the_frame(speed, turned):
+    house = House(3).film("x", [200]).film("q", [30])
+    times, trace = house.frames("x")["times"], house.frames("x")["trace"]
+    times += np.random.default_rng(4).uniform(0, 0.01, 200)  # variable rate
+    for start in (0, 57, 120):
+        beat = np.arange(30) / RATE * speed
+        seen = trace[np.searchsorted(times, times[start] + beat + 1e-3, side="right") - 1]
+        house.frames("q")["trace"][:] = seen[:, :, ::-1] if turned else seen
+        query, answer = house.films["q"][0].iloc[0], house.films["x"][0].iloc[0]
+        found = align(house.frames, query, answer, (0.0, 99.0), speed, turned)
+        assert found == times[start]
+
+
+def test_a_mirrored_double_is_found_when_mirrors_are_allowed():
+    from lab.channels import mirrored
+
+    house = House(5).film("t", [30]).film("a", [40, 40, 40])
+    rng = np.random.default_rng(6)
+    for name, count in (("t", 1), ("a", 3)):
+        shots, moments, _, frames = house.films[name]
+        widths = {"subject": 20, "composition": 384, "colour": 120}
+        vectors = {c: unit(rng.normal(size=(count, width))) for c, width in widths.items()}
+        house.films[name] = shots, moments, vectors, frames
+    theirs = house.films["a"][2]
+    house.films["t"][2].update({c: v[1:2] for c, v in mirrored(theirs).items()})
+    even = Calibration({c: np.zeros(theirs[c].shape[1]) for c in CHANNELS})
+    settings = MatchSettings(mirror=True, weights=Weights(subject=0, composition=1, colour=1))
+    rows = solve(house, films=("a",), settings=settings, calibration=even)
+    assert rows.match_id[0] == house.archive("a").shots.shot_id[1]
+    assert bool(rows["mirror"][0]) and rows.score[0] == pytest.approx(1, abs=1e-5)
