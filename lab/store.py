@@ -59,10 +59,14 @@ class Workspace:
 
     def sweep(self) -> None:
         """Remove what processes that no longer live left half done."""
-        for scratch in self.work.glob("*/.*-*.*-*"):
+        for scratch in [*self.work.glob("*/.*-*.*-*"), *self.work.glob(".*.json.*")]:
             pid = scratch.name.rpartition(".")[2].split("-")[0]
-            if not (pid.isdigit() and _alive(int(pid))):
+            if pid.isdigit() and _alive(int(pid)):
+                continue
+            if scratch.is_dir():
                 shutil.rmtree(scratch, ignore_errors=True)
+            else:
+                scratch.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:
