@@ -1,14 +1,12 @@
 """Whether an ingest's memory stays flat however long the film is.
 
-    python benchmarks/memory.py [--minutes 5 60] [--fps 5] [--without-network]
+    python benchmarks/memory.py [--minutes 5 60] [--fps 5]
 
 Every length is ingested by the `lab` command in a fresh process, whose peak resident memory
 the kernel reports when it ends. The films are one minute of picture and sound, encoded once
 and repeated packet by packet. What could grow, grows with the number of frames and of moments,
 not with the minutes: at 5 frames a second, an hour is 18,000 frames and takes some ten minutes
-on two cores; ``--fps 24`` makes it 86,400 and the shot network needs about half an hour.
-``--without-network`` leaves that network out (a stand-in finds a cut every 4 s), so that long
-films can be measured in minutes: what the network itself needs is then not in the figures.
+on two cores; ``--fps 24`` makes it 86,400.
 """
 
 from __future__ import annotations
@@ -29,21 +27,6 @@ from lab.sample import numbered_film
 LIMIT_GIB, GROWTH = 2.0, 1.15
 CLIP_SECONDS, SHOT_SECONDS, SIZE = 60, 4, (320, 192)
 COMMAND = "from lab.cli import main; main()"
-STAND_IN = f"""
-import torch
-from lab import shots
-
-class Clock:
-    count = 0
-    def predict_raw(self, frames):
-        number = torch.arange(frames.shape[1]) + self.count
-        self.count += frames.shape[1] - 2 * shots.MARGIN
-        cut = (number % (FPS * {SHOT_SECONDS}) == 0).float()[None, :, None]
-        return cut, cut
-
-clock = Clock()
-shots._network = lambda: clock
-"""
 
 
 def make_clip(path: Path, fps: int) -> Path:
@@ -74,10 +57,9 @@ def repeat(clip: Path, path: Path, times: int) -> Path:
     return path
 
 
-def peak_mib(film: Path, work: Path, fps: int, network: bool) -> tuple[float, float]:
+def peak_mib(film: Path, work: Path) -> tuple[float, float]:
     """Peak resident memory of `lab ingest` in a process of its own, MiB, and its seconds."""
-    code = COMMAND if network else f"FPS = {fps}\n{STAND_IN}\n{COMMAND}"
-    command = [sys.executable, "-c", code, "ingest", str(film), "--work", str(work)]
+    command = [sys.executable, "-c", COMMAND, "ingest", str(film), "--work", str(work)]
     began = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -91,7 +73,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=int, nargs="+", default=[5, 60])
     parser.add_argument("--fps", type=int, default=5)
-    parser.add_argument("--without-network", action="store_true")
     args = parser.parse_args()
     peaks = []
     print(f"{'minutes':>8}{'frames':>9}{'peak MiB':>10}{'wall s':>8}", flush=True)
@@ -101,7 +82,7 @@ def main() -> None:
         for minutes in sorted(args.minutes):
             film = repeat(clip, folder / f"{minutes}.mp4", minutes * 60 // CLIP_SECONDS)
             work = folder / f"work{minutes}"
-            peak, wall = peak_mib(film, work, args.fps, not args.without_network)
+            peak, wall = peak_mib(film, work)
             frames = minutes * 60 * args.fps
             print(f"{minutes:>8}{frames:>9}{peak:>10.0f}{wall:>8.0f}", flush=True)
             peaks.append(peak)

@@ -23,7 +23,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lab import channels, ingest, shots, video
+from lab import channels, cuts, ingest, video
 from lab.encoders import load_encoder
 from lab.sample import numbered_film
 from lab.store import Workspace
@@ -81,14 +81,14 @@ def proxy_and_strip(film: Path, folder: Path) -> Iterator[np.ndarray]:
                 matrix="bt601",
                 options=ingest.PROXY,
             )
-        yield video.small_rgb(frame.picture, *shots.STRIP)
+        yield video.small_rgb(frame.picture, *cuts.STRIP)
         proxy.write(frame.picture, frame.time - t0)
     proxy.close()
 
 
 def find_cuts(strip: list[np.ndarray]) -> np.ndarray:
-    """The shot network over a strip."""
-    finder = shots.CutFinder()
+    """Cut detection over a strip."""
+    finder = cuts.CutFinder(RATE)
     for frame in strip:
         finder.push(frame)
     return finder.finish()
@@ -103,7 +103,7 @@ def run_ingest(film: Path, workspace: Workspace) -> None:
 
 def warm_up() -> None:
     """Load both networks and let them choose their kernels."""
-    find_cuts([np.zeros((*shots.STRIP[::-1], 3), np.uint8)] * shots.WINDOW)
+    cuts.look(np.zeros((100, *cuts.STRIP[::-1], 3), np.uint8))
     channels.describe(np.zeros((16, 360, 640, 3), np.uint8), load_encoder())
 
 
@@ -118,7 +118,7 @@ def measure(film: Path, folder: Path) -> dict[str, float]:
         "whole ingest": cpu_seconds(lambda: run_ingest(film, workspace)),
     }
     # With only the looks missing, an ingest does the looks and nothing else.
-    shutil.rmtree(workspace.part("looks", "film", ingest.looks_key(ingest.IngestSettings())))
+    shutil.rmtree(ingest.looks_part(workspace, "film", ingest.IngestSettings()))
     seconds["channels"] = cpu_seconds(lambda: run_ingest(film, workspace))
     shutil.rmtree(workspace.root)
     return seconds

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from lab import __version__
+from lab.cutlists import CutListError, read_cuts, write_cuts
 from lab.edit import EditError, load_edit, match_trailer
 from lab.encoders import PACKAGED, EncoderError
 from lab.films import find_films
-from lab.ingest import IngestSettings, ingest_one, load_archive, load_films, load_problems
+from lab.ingest import (
+    IngestSettings,
+    ingest_one,
+    load_archive,
+    load_films,
+    load_frames,
+    load_problems,
+    recut,
+    thumbnail_path,
+)
 from lab.ingest import ingest as bring_in
 from lab.match import MatchError, MatchSettings, Weights
-from lab.render import PRESETS, contact_sheet
+from lab.render import PRESETS, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
 from lab.store import Workspace
@@ -22,6 +33,17 @@ from lab.video import FilmError
 
 class UsageError(Exception):
     """A request that makes no sense: one sentence on what to do instead."""
+
+
+KNOWN = (
+    CutListError,
+    EditError,
+    EncoderError,
+    FilmError,
+    MatchError,
+    SampleError,
+    UsageError,
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
             "\nlab: interrupted; what was finished stands, run it again to go on", file=sys.stderr
         )
         return 130
-    except (FilmError, EditError, MatchError, EncoderError, SampleError, UsageError) as error:
+    except KNOWN as error:
         print(f"lab: {error}", file=sys.stderr)
     except OSError as error:
         print(f"lab: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
@@ -74,9 +96,18 @@ def _parser() -> argparse.ArgumentParser:
         one = verb(name, run, text)
         one.add_argument("--out", metavar="FILE.csv")
 
-    one = verb("shots", shots, "the shots of one film")
+    one = verb("shots", shots, "the shots of one film; take a corrected list, or write one")
     one.add_argument("video", metavar="VIDEO")
-    one.add_argument("--out", required=True, metavar="FILE.csv")
+    one.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".csv, -Scenes.csv (PySceneDetect's), .edl, .otio, or .png: a sheet of pictures",
+    )
+    lists = one.add_mutually_exclusive_group()
+    lists.add_argument(
+        "--from", dest="cuts", metavar="FILE", help="a corrected list, kept in the workspace"
+    )
+    lists.add_argument("--reset", action="store_true", help="back to the cuts that were found")
 
     one = verb("match", match, "answer every shot of a trailer from the archive", seeing)
     one.add_argument("trailer", metavar="TRAILER")
@@ -84,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
     one.add_argument("--mirror", action="store_true", help="answers may be shown mirrored")
     one.add_argument("--own-film", action="store_true", help="a film may answer itself")
+    one.add_argument(
+        "--useless", action="store_true", help="titles, leader, stills and repeats may answer"
+    )
 
     one = verb("render", render, "edit -> video or contact sheet")
     one.add_argument("edit", metavar="EDIT.yaml")
@@ -99,17 +133,24 @@ def _weights(text: str) -> Weights:
     try:
         pairs = dict(pair.split("=") for pair in text.split(","))
         # Channels left out weigh nothing: `--weights colour=1` means colour alone.
-        return Weights(
+        weights = Weights(
             **{name: float(pairs.pop(name, 0)) for name in Weights.model_fields}, **pairs
         )
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r}: write channel=weight with weights from 0 to 1, channels of {known}"
         ) from None
+    if not any(weights.model_dump().values()):
+        raise argparse.ArgumentTypeError(f"{text!r}: give at least one of {known} some weight")
+    return weights
 
 
 def ingest(args) -> str:
     workspace = Workspace(args.work)
+    if not args.paths and not workspace.archive.is_dir():
+        raise UsageError(
+            f"there is no folder {workspace.archive}; make it and put films there, or name some."
+        )
     paths = find_films(args.paths or [workspace.archive])
     report = bring_in(paths, workspace, IngestSettings(encoder=args.encoder), jobs=args.jobs)
     for problem in report.problems.itertuples():
@@ -133,17 +174,34 @@ def problems(args) -> str:
 
 
 def shots(args) -> str:
+    if not (args.out or args.cuts or args.reset):
+        raise UsageError("say where the list goes (--out), or which one to take (--from).")
     workspace, path = Workspace(args.work), Path(args.video)
     film_id = ingest_one(path, workspace)
+    times = load_frames(workspace, film_id)["times"]
+    films = load_films(workspace).set_index("film_id")
+    fps = float(films.fps[film_id])
+    if args.cuts:
+        begins = read_cuts(args.cuts, times, fps)
+        recut(workspace, film_id, times[[0, *begins]].tolist())
+    if args.reset:
+        recut(workspace, film_id, None)
     table = load_archive(workspace, films=[film_id]).shots
-    columns = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
-    table[columns].to_csv(args.out, index=False)
-    return f"{_count(table, 'shot')} of {path} -> {args.out}"
+    if args.out and Path(args.out).suffix.lower() == ".png":
+        shot_sheet(table, partial(thumbnail_path, workspace, film_id), args.out)
+    elif args.out:
+        write_cuts(args.out, table, times, fps, path)
+    place = args.out or workspace.correction(film_id).parent
+    return f"{_count(table, 'shot')} of {path} -> {place}"
 
 
 def match(args) -> str:
+    _suffix(args.edit, ".yaml", ".yml")
     settings = MatchSettings(
-        weights=args.weights or Weights(), mirror=args.mirror, own_film=args.own_film
+        weights=args.weights or Weights(),
+        mirror=args.mirror,
+        own_film=args.own_film,
+        useless=args.useless,
     )
     edit, notes = match_trailer(
         Workspace(args.work),
@@ -155,12 +213,17 @@ def match(args) -> str:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     table = Path(args.edit).with_suffix(".csv")
-    return f"{_count(edit.shots, 'shot')} answered -> {args.edit} and {table}"
+    answered = [shot for shot in edit.shots if shot.kind != "black"]
+    black = len(edit.shots) - len(answered)
+    left = f", {black} black stay black" if black else ""
+    return f"{_count(answered, 'shot')} answered{left} -> {args.edit} and {table}"
 
 
 def render(args) -> str:
+    sheet = args.preset == "contact-sheet"
+    _suffix(args.out, ".png" if sheet else ".mp4")
     edit = load_edit(args.edit)
-    if args.preset == "contact-sheet":
+    if sheet:
         count = contact_sheet(edit, args.out)
         return f"{_count(range(count), 'pair')} -> {args.out}"
     done = render_edit(edit, args.out, args.preset)
@@ -209,6 +272,12 @@ def doctor(args) -> str:
     if missing:
         raise UsageError(f"{len(missing)} packages are missing; run `make clean demo`.")
     return "all is there"
+
+
+def _suffix(name: str, *known: str) -> None:
+    """Refuse a file name that would lie about what is in the file."""
+    if Path(name).suffix.lower() not in known:
+        raise UsageError(f"{name}: end the name in {' or '.join(known)}.")
 
 
 def _show(table, out: str | None, what: str, columns: list[str]) -> str:

@@ -20,14 +20,18 @@ from lab.channels import Calibration
 from lab.ingest import IngestSettings, ingest_one, load_archive, load_frames
 from lab.match import MatchError, MatchSettings, match
 from lab.store import Workspace, write_whole
+from lab.video import probe
 
 HEAD = """\
 # A reinterpretation: every shot of the trailer and the archive shot that answers it.
-# Times are seconds on each film's own clock. To change an answer, change match_film and
-# in_match (or speed, or mirror) and set pinned: true, so that a later `lab match` keeps it.
+# Times are seconds on each film's own clock. To change an answer, change match_film (a film_id;
+# `lab films` lists them) and in_match, or speed, or mirror, and set pinned: true; run `lab match`
+# again, and it keeps what you wrote and works out match_id, out_match and the scores anew.
 # kind: match shows the archive film, keep the trailer itself, black nothing.
-# To refuse an answer, add to rejected:  {film: ..., start: ..., end: ..., query: ...}
-# (query: a second inside the one trailer shot that is meant; leave it out for all).
+# To refuse an answer, write under rejected:
+# - {film: 0123456789ab, start: 12.5, end: 14, query: 3.2}
+# (start and end: seconds of the archive film; query: a second inside the one trailer shot that
+# is meant; leave it out for all).
 """
 
 
@@ -155,7 +159,7 @@ def load_edit(path) -> Edit:
         raise EditError(f"{path}: does not exist; make it with `lab match`.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"]) or "the document"
+        place = _place(first["loc"])
         raise EditError(f"{path}: {place} is not right ({first['msg']}).") from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # 2001-13-45: ValueError
         cause = " ".join(str(error).split())
@@ -163,6 +167,14 @@ def load_edit(path) -> Edit:
     edit._folder = path.parent
     _check_order(edit, path)
     return edit
+
+
+def _place(steps: tuple) -> str:
+    """Where in the document something is wrong, in a person's words: shots count from 1."""
+    if len(steps) > 1 and steps[0] in ("shots", "rejected"):
+        what = "shot" if steps[0] == "shots" else "rejection"
+        return " of ".join([".".join(map(str, steps[2:])) or "all", f"{what} {steps[1] + 1}"])
+    return ".".join(map(str, steps)) or "the document"
 
 
 def _check_order(edit: Edit, path: Path) -> None:
@@ -261,13 +273,14 @@ def match_trailer(
     """
     path, settings, looking = Path(path), settings or MatchSettings(), looking or IngestSettings()
     before = load_edit(path) if path.exists() else None
-    film_id = ingest_one(trailer, workspace, looking)
-    query = load_archive(workspace, looking, films=[film_id])
+    probe(trailer)  # what cannot be done is told before the work
     archive = load_archive(workspace, looking)
     if not len(archive.films):
         raise MatchError(
             f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
         )
+    film_id = ingest_one(trailer, workspace, looking)
+    query = load_archive(workspace, looking, films=[film_id])
     calibration = Calibration.fit(archive.vectors)
     kept = before if before and before.trailer == film_id else None
     rows, notes = match(

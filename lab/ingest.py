@@ -14,6 +14,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,14 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 from tqdm.auto import tqdm
 
-from lab import channels, shots, video
+from lab import channels, cuts, duplicates, flags, shots, video
+from lab.cutlists import (
+    CutListError,
+    drop_correction,
+    load_correction,
+    nearest_frames,
+    save_correction,
+)
 from lab.encoders import PACKAGED, load_encoder
 from lab.films import Register, credit_of, find_films
 from lab.store import (
@@ -74,15 +82,16 @@ class Archive:
 
 
 def film_key() -> str:
-    return key_of("film", VERSION, PROXY, shots.STRIP, channels.TRACE)
+    return key_of("film", VERSION, cuts.VERSION, PROXY, channels.TRACE)
 
 
-def shots_key() -> str:
-    return key_of("shots", shots.VERSION, film_key())
+def shots_key(workspace: Workspace, film_id: str) -> str:
+    return key_of("shots", shots.VERSION, film_key(), load_correction(workspace, film_id))
 
 
-def looks_key(settings: IngestSettings) -> str:
-    return key_of("looks", channels.VERSION, settings.encoder, shots_key())
+def looks_key(workspace: Workspace, film_id: str, settings: IngestSettings) -> str:
+    versions = channels.VERSION, flags.VERSION
+    return key_of("looks", *versions, settings.encoder, shots_key(workspace, film_id))
 
 
 def ingest(
@@ -125,10 +134,14 @@ def ingest(
     for path in map(Path, paths):
         try:
             film_id = register.identify(path)
+            stands = complete(workspace, film_id, settings)
         except FilmError as error:
             found.append((str(path), "open", error.why, None))
             continue
-        if complete(workspace, film_id, settings):
+        except CutListError as error:
+            found.append((str(path), "shots", str(error), None))
+            continue
+        if stands:
             register.add(film_id, path, role)
             report.stood.append(film_id)
         else:
@@ -164,10 +177,54 @@ def ingest_one(
     return [*report.made, *report.stood][0]
 
 
+def recut(
+    workspace: Workspace,
+    film_id: str,
+    starts: list[float] | None,
+    settings: IngestSettings | None = None,
+) -> None:
+    """Divide a film anew where a person says, and see its new shots.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    film_id : str
+        A film that was ingested; it is not decoded again.
+    starts : list of float or None
+        Seconds at which shots begin, kept in the workspace; None goes back to those found.
+    settings : IngestSettings, optional
+
+    Raises
+    ------
+    FilmError
+    """
+    if starts is None:
+        drop_correction(workspace, film_id)
+    else:
+        save_correction(workspace, film_id, starts)
+    path = Register(workspace).films[film_id]["path"]
+    problems = ingest_film(path, film_id, workspace.root, settings or IngestSettings())
+    lost = [why for _, stage, why, _ in problems if stage != "decode"]
+    if lost:
+        raise FilmError(path, lost[0])
+
+
 def complete(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
     """Whether every part of a film stands."""
-    keys = {"film": film_key(), "shots": shots_key(), "looks": looks_key(settings)}
-    return all(workspace.part(stage, film_id, key).exists() for stage, key in keys.items())
+    parts = (
+        workspace.part("film", film_id, film_key()),
+        shots_part(workspace, film_id),
+        looks_part(workspace, film_id, settings),
+    )
+    return all(part.exists() for part in parts)
+
+
+def shots_part(workspace: Workspace, film_id: str) -> Path:
+    return workspace.part("shots", film_id, shots_key(workspace, film_id))
+
+
+def looks_part(workspace: Workspace, film_id: str, settings: IngestSettings) -> Path:
+    return workspace.part("looks", film_id, looks_key(workspace, film_id, settings))
 
 
 def _length(path: Path) -> float:
@@ -223,9 +280,11 @@ def ingest_film(
     try:
         film = _part(workspace, "film", film_id, film_key(), _decode, path, progress)
         stage = "shots"
-        cut = _part(workspace, "shots", film_id, shots_key(), _cut, film_id, film)
+        key, corrected = shots_key(workspace, film_id), load_correction(workspace, film_id)
+        cut = _part(workspace, "shots", film_id, key, _cut, film_id, film, corrected)
         stage = "looks"
-        _part(workspace, "looks", film_id, looks_key(settings), _look, film, cut, settings)
+        key = looks_key(workspace, film_id, settings)
+        _part(workspace, "looks", film_id, key, _look, film, cut, settings)
     except WriteError:
         raise
     except FilmError as error:
@@ -250,7 +309,7 @@ def _decode(folder: Path, path, progress) -> None:
     info = video.probe(path)
     size = video.proxy_size(info.width, info.height)
     reader = video.Reader(path, size=size, matrix="bt601")
-    cuts, bars = shots.CutFinder(), shots.BarFinder()
+    cut_finder, bars = cuts.CutFinder(info.fps), shots.BarFinder()
     times, lights, traces = [], [], bytearray()
     proxy = None
     try:
@@ -267,8 +326,8 @@ def _decode(folder: Path, path, progress) -> None:
                     options=PROXY,
                 )
                 t0 = frame.time
-            strip = video.small_rgb(frame.picture, *shots.STRIP)
-            cuts.push(strip)
+            strip = video.small_rgb(frame.picture, *cuts.STRIP)
+            cut_finder.push(strip)
             lights.append((strip.mean(), strip.std()))
             traces += channels.trace(strip).tobytes()
             if index % BAR_EVERY == 0:
@@ -286,7 +345,7 @@ def _decode(folder: Path, path, progress) -> None:
     step = float(np.median(gaps)) if len(gaps) else 1 / info.fps
     arrays = {
         "times": times,
-        "cuts": cuts.finish(),
+        "cuts": cut_finder.finish(),
         "light": np.array(lights, np.float32),
         "trace": np.frombuffer(traces, np.uint8).reshape(-1, *channels.TRACE[::-1]),
     }
@@ -309,18 +368,20 @@ def _decode(folder: Path, path, progress) -> None:
     write_json(folder / "film.json", row)
 
 
-def _cut(folder: Path, film_id: str, film: Path) -> None:
+def _cut(folder: Path, film_id: str, film: Path, corrected: list[float] | None) -> None:
     frames, row = read_arrays(film / "frames.safetensors"), read_json(film / "film.json")
-    end = row["t0"] + row["duration"]
-    table = shots.find_shots(film_id, frames["times"], end, frames["cuts"], frames["light"])
+    times, end = frames["times"], row["t0"] + row["duration"]
+    begins = None if corrected is None else nearest_frames(times, corrected)
+    table = shots.find_shots(film_id, times, end, frames["cuts"], frames["light"], begins)
     write_table(folder / "shots.parquet", table)
     write_table(folder / "moments.parquet", shots.find_moments(table))
 
 
 def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None:
-    """Channels and thumbnails, from the proxy."""
+    """Channels, flags and thumbnails, from the proxy."""
     encoder = load_encoder(settings.encoder)
-    times = read_arrays(film / "frames.safetensors")["times"]
+    frames = read_arrays(film / "frames.safetensors")
+    times = frames["times"]
     box = Box(*read_json(film / "film.json")["crop"])
     table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
     looks = np.array(channels.LOOKS)
@@ -338,12 +399,32 @@ def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None
     }
     write_arrays(folder / "vectors.safetensors", vectors)
     keys = np.searchsorted(times, table.key.to_numpy(), side="right") - 1
+    kinds: list[str] = []
     for start in range(0, len(keys), BATCH):
         pictures = _cropped(film, keys[start : start + BATCH], box)
+        kinds += flags.find_cards(pictures)
         for index, picture in enumerate(pictures, start):
             thumbnail = Image.fromarray(picture)
             thumbnail.thumbnail(THUMBNAIL)
             thumbnail.save(folder / f"{index}.jpg", quality=85)
+    stills = [_still(shot, frames) for shot in table.itertuples()]
+    found = [
+        [*row.split(), *extra] for row, *extra in zip(table["flags"], kinds, stills, strict=True)
+    ]
+    write_json(folder / "flags.json", [_words(words) for words in found])
+
+
+def _still(shot, frames: dict[str, np.ndarray]) -> str:
+    first, last = np.searchsorted(frames["times"], [shot.clean_start, shot.clean_end])
+    still = flags.is_still(frames["trace"][first:last], shot.clean_end - shot.clean_start)
+    return "still" if still else ""
+
+
+def _words(words: list[str]) -> str:
+    """Flags in one line; what is empty needs no other reason."""
+    words = [word for word in words if word]
+    empty = [word for word in words if word in ("black", "flat")]
+    return " ".join(empty or words)
 
 
 def _cropped(film: Path, indices, box: Box) -> np.ndarray:
@@ -362,12 +443,8 @@ def load_films(workspace: Workspace) -> pd.DataFrame:
             credit = credit_of(known["path"])
             rows.append({"film_id": film_id, **known, **row, **vars(credit)})
     head = ["film_id", "role", "path", "title", "year", "t0", "duration", "width", "height"]
-    table = pd.DataFrame(rows)
-    return (
-        table[head + [c for c in table if c not in head]]
-        if rows
-        else pd.DataFrame([], columns=head)
-    )
+    table = pd.DataFrame(rows, columns=None if rows else head)
+    return table[head + [c for c in table if c not in head]]
 
 
 def load_archive(
@@ -385,22 +462,41 @@ def load_archive(
     settings = settings or IngestSettings()
     table = load_films(workspace)
     table = table[table.film_id.isin(films) if films is not None else table.role == "archive"]
-    table = table[[complete(workspace, film_id, settings) for film_id in table.film_id]]
+    stands = [complete(workspace, film_id, settings) for film_id in table.film_id]
+    table = table[np.array(stands, bool)]
     tables, moments, vectors = [], [], {}
     for film_id in table.film_id:
-        cut = workspace.part("shots", film_id, shots_key())
-        tables.append(read_table(cut / "shots.parquet"))
+        cut = shots_part(workspace, film_id)
+        looks = looks_part(workspace, film_id, settings)
+        seen = read_json(looks / "flags.json")
+        tables.append(read_table(cut / "shots.parquet").assign(flags=seen))
         moments.append(read_table(cut / "moments.parquet"))
-        looks = workspace.part("looks", film_id, looks_key(settings))
         for name, array in read_arrays(looks / "vectors.safetensors").items():
             vectors.setdefault(name, []).append(array)
     none = pd.DataFrame(columns=list(shots.SHOTS)), shots.find_moments(pd.DataFrame())
+    every = pd.concat(tables, ignore_index=True) if tables else none[0]
+    if films is None:
+        _flag_repeats(workspace, every)
     return Archive(
         table.reset_index(drop=True),
-        pd.concat(tables, ignore_index=True) if tables else none[0],
+        every,
         pd.concat(moments, ignore_index=True) if moments else none[1],
         {name: np.concatenate(parts) for name, parts in vectors.items()},
     )
+
+
+def _flag_repeats(workspace: Workspace, table: pd.DataFrame) -> None:
+    """Flag the shots of an archive that another shot shows already; worked out once."""
+    key = key_of("duplicates", duplicates.VERSION, sorted(table.shot_id), film_key())
+    place = workspace.work / "duplicates" / f"{key}.json"
+    first = read_json(place)
+    if first is None:
+        first = duplicates.find_duplicates(table, partial(load_frames, workspace))
+        write_json(place, first)
+    more = [f"duplicate-of:{first[i]}" if i in first else "" for i in table.shot_id]
+    table["flags"] = [
+        " ".join(filter(None, both)) for both in zip(table["flags"], more, strict=True)
+    ]
 
 
 def load_frames(workspace: Workspace, film_id: str) -> dict[str, np.ndarray]:
@@ -416,8 +512,7 @@ def thumbnail_path(
     workspace: Workspace, film_id: str, index: int, settings: IngestSettings | None = None
 ) -> Path:
     """A shot's thumbnail, by its index in the film."""
-    looks = workspace.part("looks", film_id, looks_key(settings or IngestSettings()))
-    return looks / f"{index}.jpg"
+    return looks_part(workspace, film_id, settings or IngestSettings()) / f"{index}.jpg"
 
 
 def load_problems(workspace: Workspace) -> pd.DataFrame:

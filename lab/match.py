@@ -16,12 +16,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import linear_sum_assignment
 
-from lab.channels import CHANNELS, Calibration, mirrored, unit
+from lab.align import align, stretch
+from lab.channels import CHANNELS, Calibration, mirrored
+from lab.flags import USELESS
 from lab.ingest import Archive
 from lab.video import EPSILON
 
 ALTERNATIVES = 5
-ALIGN_FRAMES = 96  # frames of a shot that are compared at every in-point
+SLOWEST_PIN = 0.05  # speed below which a pinned answer would be a still
 FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
 
 
@@ -50,6 +52,7 @@ class MatchSettings(BaseModel):
     own_film: bool = Field(False, description="may a film answer itself?")
     mirror: bool = Field(False, description="may an answer be shown mirrored?")
     slowest: float = Field(0.5, gt=0, le=1, description="least speed of a shot that is too short")
+    useless: bool = Field(False, description="may titles, leader, stills and repeats answer?")
     uses: int = Field(1, ge=1, description="times an archive shot may be used")
 
 
@@ -105,6 +108,15 @@ class Likeness:
         stops = [*self.left[1:], len(self.lengths)], [*self.right[1:], None]
         return slice(self.left[row], stops[0][row]), slice(self.right[column], stops[1][column])
 
+    def numbers(self, row: int, column: int, mirror: bool, weights: Weights) -> dict[str, float]:
+        """`score` of a pair of shots, and what each channel says of it (``score_<channel>``)."""
+        left, right = self.span(row, column)
+        side = self.turned if mirror else self.straight
+        score = _weigh({name: side[name][left, right] for name in CHANNELS}, weights)
+        best, lengths = (np.arange(len(score)), score.argmax(axis=1)), self.lengths[left]
+        found = {"score": score} | {f"score_{name}": side[name][left, right] for name in CHANNELS}
+        return {name: float(np.average(v[best], weights=lengths)) for name, v in found.items()}
+
 
 def match(
     trailer: Archive,
@@ -150,48 +162,89 @@ def match(
         raise MatchError("the archive holds no shots; ingest some films first.")
     calibration = calibration or Calibration.fit(archive.vectors)
     likeness = Likeness.between(trailer, archive, calibration, settings.mirror)
-    sides = likeness.sides(settings.weights)
-    # A shot is shown mirrored as a whole, or not at all.
-    scores = np.stack([likeness.shots(side) for side in sides])
-    score, turned = scores.max(axis=0), scores.argmax(axis=0)
     queries, answers = trailer.shots, archive.shots
     allowed = _allowed(queries, answers, settings, rejected or [])
-    rows = {at: _dark(query) for at, query in enumerate(queries.itertuples()) if _is_dark(query)}
+    allowed, notes = _without_useless(allowed, queries, answers, settings)
+    notes += _unknown(rejected or [], queries, answers)
+    desk = _Desk(queries, answers, archive.moments, likeness, allowed, frames, settings)
+    rows = {at: _dark() for at, query in enumerate(queries.itertuples()) if _is_dark(query)}
     for at, pin in _pins(queries, pinned or []).items():
-        rows[at] = pin
-        allowed[:, _shown(pin, answers)] = False
+        rows[at], more = desk.keep(at, pin)
+        notes += more
     asked = np.array([at for at in range(len(queries)) if at not in rows], int)
-    spans = _spans(queries, frames)
-    chosen, notes = choose(score[asked], allowed[asked], _room(spans[asked], answers), settings)
+    room = _room(desk.spans[asked], queries.iloc[asked], answers)
+    chosen, more = choose(desk.score[asked], allowed[asked], room, settings)
+    notes += more
     for at, column in zip(asked, chosen, strict=True):
-        query, answer = queries.iloc[at], answers.iloc[column]
-        left, right = likeness.span(at, column)
-        mirror = bool(turned[at, column])
-        best = sides[mirror][left, right].argmax(axis=1)
-        window = archive.moments.iloc[right].iloc[best[0]]
-        speed = _speed(spans[at], answer)
-        start = align(frames, query, answer, (window.start, window.end), speed, mirror)
-        ranked = np.argsort(-np.where(allowed[at], score[at], FORBIDDEN))
-        rivals = [c for c in ranked[: ALTERNATIVES + 1] if c != column and allowed[at, c]]
-        side = likeness.turned if mirror else likeness.straight
-        rows[at] = {
+        rows[at] = desk.answer(at, column)
+    for at, query in enumerate(queries.itertuples()):
+        ours = {"query_id": query.shot_id, "in_query": query.start, "out_query": query.end}
+        rows[at] = {**rows[at], "position": at + 1, **ours}
+    return pd.DataFrame([rows[at] for at in range(len(queries))]), notes
+
+
+@dataclass
+class _Desk:
+    """All that is needed to write a row of the edit."""
+
+    queries: pd.DataFrame
+    answers: pd.DataFrame
+    moments: pd.DataFrame
+    likeness: Likeness
+    allowed: np.ndarray
+    frames: Callable
+    settings: MatchSettings
+
+    def __post_init__(self):
+        self.sides = self.likeness.sides(self.settings.weights)
+        # A shot is shown mirrored as a whole, or not at all.
+        scores = np.stack([self.likeness.shots(side) for side in self.sides])
+        self.score, self.turned = scores.max(axis=0), scores.argmax(axis=0)
+        self.spans = _spans(self.queries, self.frames)
+
+    def keep(self, at: int, pin: dict) -> tuple[dict, list[str]]:
+        """A pinned row: what a person wrote stays, the rest is worked out; and notes."""
+        if pin["kind"] != "match":
+            return pin, []
+        columns = _shown(at, pin, self.queries, self.answers)
+        self.allowed[:, columns] = False
+        speed, notes = _pinned_speed(at, pin, self.spans[at], self.answers)
+        lasts = (pin["out_query"] - pin["in_query"]) * speed
+        row = {name: value for name, value in pin.items() if not name.startswith("score")}
+        row |= {"speed": speed, "out_match": pin["in_match"] + lasts}
+        for column in columns:
+            if self.answers.shot_id[column] != pin.get("match_id") and speed < 1:
+                notes.append(f"shot {at + 1}, pinned, plays at {speed:.0%} of its speed.")
+            row["match_id"] = self.answers.shot_id[column]
+            mirror = bool(pin.get("mirror") and self.settings.mirror)
+            row |= self.likeness.numbers(at, column, mirror, self.settings.weights)
+        return row, notes
+
+    def answer(self, at: int, column: int) -> dict:
+        """The row of a trailer shot that is answered by an archive shot."""
+        query, answer = self.queries.iloc[at], self.answers.iloc[column]
+        mirror = bool(self.turned[at, column])
+        left, right = self.likeness.span(at, column)
+        first = self.sides[mirror][left, right][0].argmax()
+        window = self.moments.iloc[right].iloc[first]
+        speed = _speed(self.spans[at], query, answer)
+        start = align(self.frames, query, answer, (window.start, window.end), speed, mirror)
+        return {
             "kind": "match",
             "match_id": answer.shot_id,
             "in_match": start,
             "out_match": start + (query.end - query.start) * speed,
             "speed": speed,
             "mirror": mirror,
-            "score": float(score[at, column]),
             "pinned": False,
-            "alternatives": [answers.shot_id[c] for c in rivals[:ALTERNATIVES]],
+            "alternatives": self._rivals(at, column),
+            **self.likeness.numbers(at, column, mirror, self.settings.weights),
         }
-        for name in CHANNELS:
-            value = side[name][left, right][np.arange(len(best)), best]
-            rows[at]["score_" + name] = float(np.average(value, weights=likeness.lengths[left]))
-    for at, query in enumerate(queries.itertuples()):
-        ours = {"query_id": query.shot_id, "in_query": query.start, "out_query": query.end}
-        rows[at] = {**rows[at], "position": at + 1, **ours}
-    return pd.DataFrame([rows[at] for at in range(len(queries))]), notes
+
+    def _rivals(self, at: int, column: int) -> list[str]:
+        ranked = np.argsort(-np.where(self.allowed[at], self.score[at], FORBIDDEN))
+        rivals = [c for c in ranked[: ALTERNATIVES + 1] if c != column and self.allowed[at, c]]
+        return [self.answers.shot_id[c] for c in rivals[:ALTERNATIVES]]
 
 
 def choose(
@@ -257,56 +310,6 @@ def choose(
     return chosen, notes
 
 
-def align(
-    frames: Callable,
-    query,
-    answer,
-    window: tuple[float, float],
-    speed: float,
-    mirror: bool = False,
-) -> float:
-    """The in-point at which an archive shot runs most like the trailer shot.
-
-    Compared are the layouts of brightness, frame by frame, and how they change: at every
-    archive frame inside `window` (seconds) from which the shot still lasts long enough.
-
-    Returns
-    -------
-    float
-        Seconds: the time of a frame of the archive film.
-    """
-    theirs, ours = frames(answer.film_id), frames(query.film_id)
-    at = np.arange(query.start_frame, query.end_frame)
-    if len(at) > ALIGN_FRAMES:
-        at = at[np.linspace(0, len(at) - 1, ALIGN_FRAMES).round().astype(int)]
-    beat = (ours["times"][at] - ours["times"][at[0]]) * speed
-    shot = np.arange(answer.start_frame, answer.end_frame)
-    begins = shot[theirs["times"][shot] + beat[-1] < answer.end - EPSILON]
-    if not len(begins):
-        return float(answer.start)
-    times = theirs["times"][begins]
-    inside = begins[(times >= window[0] - EPSILON) & (times < window[1] - EPSILON)]
-    begins = inside if len(inside) else begins[-1:]
-    model = ours["trace"][at].astype(np.float32)
-    scores = []
-    for begin in begins:
-        when = theirs["times"][begin] + beat + EPSILON
-        seen = theirs["trace"][np.searchsorted(theirs["times"], when, side="right") - 1]
-        seen = seen.astype(np.float32)
-        scores.append(_alike(model, seen[:, :, ::-1] if mirror else seen))
-    return float(theirs["times"][begins[int(np.argmax(scores))]])
-
-
-def _alike(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Likeness of two runs of brightness layouts (n, 9, 16); 2 where they are the same."""
-    flat = [run.reshape(len(run), -1) for run in (ours, theirs)]
-    layouts = [unit(run - run.mean(axis=1, keepdims=True)) for run in flat]
-    changes = [unit(np.diff(run, axis=0).reshape(1, -1)) for run in flat]
-    still = float(not changes[0].any() and not changes[1].any())
-    layout = (layouts[0] * layouts[1]).sum(axis=1).mean()
-    return float(layout + still + (changes[0] * changes[1]).sum())
-
-
 def _weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
     total = np.zeros_like(channels[CHANNELS[0]])
     for name, share in weights.shares().items():
@@ -323,7 +326,7 @@ def _is_dark(query) -> bool:
     return "black" in query.flags.split()
 
 
-def _dark(query) -> dict:
+def _dark() -> dict:
     return {"kind": "black", "match_id": "", "speed": 1.0, "pinned": False, "alternatives": []}
 
 
@@ -336,13 +339,16 @@ def _spans(queries: pd.DataFrame, frames: Callable) -> np.ndarray:
     return times[last] - times[first]
 
 
-def _room(spans: np.ndarray, answers: pd.DataFrame) -> np.ndarray:
-    lengths = (answers.end - answers.start).to_numpy() - 2 * EPSILON
-    return lengths[None] / np.maximum(spans[:, None], EPSILON)
+def _room(spans: np.ndarray, queries: pd.DataFrame, answers: pd.DataFrame) -> np.ndarray:
+    lengths = (answers.clean_end - answers.clean_start).to_numpy()[None].repeat(len(queries), 0)
+    itself = queries.shot_id.to_numpy()[:, None] == answers.shot_id.to_numpy()[None]
+    lengths = np.where(itself, (answers.end - answers.start).to_numpy()[None], lengths)
+    return (lengths - 2 * EPSILON) / np.maximum(spans[:, None], EPSILON)
 
 
-def _speed(span: float, answer) -> float:
-    return min(1.0, (answer.end - answer.start - 2 * EPSILON) / max(span, EPSILON))
+def _speed(span: float, query, answer) -> float:
+    start, end = stretch(query, answer)
+    return min(1.0, (end - start - 2 * EPSILON) / max(span, EPSILON))
 
 
 def _allowed(queries, answers, settings: MatchSettings, rejected: list[dict]) -> np.ndarray:
@@ -364,16 +370,6 @@ def _allowed(queries, answers, settings: MatchSettings, rejected: list[dict]) ->
     return allowed
 
 
-def _shown(pin: dict, answers: pd.DataFrame) -> np.ndarray:
-    """The archive shot that a pin shows, by film and second: ids change when cuts do."""
-    if pin.get("in_match") is None:
-        return np.zeros(len(answers), bool)
-    film = pin.get("match_film") or pin["match_id"].split("-")[0]
-    when = pin["in_match"] + EPSILON
-    hit = (answers.film_id == film) & (answers.start <= when) & (when < answers.end)
-    return hit.to_numpy()
-
-
 def _pins(queries: pd.DataFrame, pinned: list[dict]) -> dict[int, dict]:
     """Pinned rows by the trailer shot in which their middle lies: cuts may have been corrected."""
     rows = {}
@@ -381,5 +377,62 @@ def _pins(queries: pd.DataFrame, pinned: list[dict]) -> dict[int, dict]:
         middle = (pin["in_query"] + pin["out_query"]) / 2
         at = np.flatnonzero((queries.start <= middle) & (middle < queries.end))
         if len(at):
-            rows[int(at[0])] = {**pin, "pinned": True}
+            film = pin.get("match_film") or (pin.get("match_id") or "").split("-")[0]
+            rows[int(at[0])] = {**pin, "match_film": film, "pinned": True}
     return rows
+
+
+def _without_useless(
+    allowed: np.ndarray, queries, answers, settings: MatchSettings
+) -> tuple[np.ndarray, list[str]]:
+    """Keep titles, leader, stills and repeats out, unless nothing else is there."""
+    useless = answers["flags"].str.contains("|".join(USELESS)).to_numpy()
+    # A shot that answers itself may be anything.
+    itself = queries.shot_id.to_numpy()[:, None] == answers.shot_id.to_numpy()[None]
+    left = allowed & (~useless[None] | itself)
+    if settings.useless or not useless.any():
+        return allowed, []
+    if left.any(axis=1)[allowed.any(axis=1)].all():
+        return left, []
+    return allowed, [
+        "the archive holds little but titles, leader, stills and repeats: they answer."
+    ]
+
+
+def _shown(at: int, pin: dict, queries: pd.DataFrame, answers: pd.DataFrame) -> list[int]:
+    """The archive shot that a pin shows, by film and second: ids change when cuts do."""
+    if pin["kind"] != "match":
+        return []
+    film, when = pin["match_film"], pin["in_match"]
+    if film not in set(answers.film_id) | set(queries.film_id):
+        raise MatchError(
+            f"shot {at + 1} is pinned to match_film {film!r}, which the archive does not hold; "
+            "write a film_id that `lab films` lists, or ingest that film."
+        )
+    hit = (answers.film_id == film) & (answers.start <= when + EPSILON)
+    return np.flatnonzero(hit & (when + EPSILON < answers.end)).tolist()
+
+
+def _pinned_speed(at: int, pin: dict, span: float, answers) -> tuple[float, list[str]]:
+    """A pin's speed, less where its film ends too early."""
+    here = answers.end[answers.film_id == pin["match_film"]]
+    if not len(here):  # the trailer itself
+        return pin["speed"], []
+    fits = (here.max() - pin["in_match"] - 2 * EPSILON) / max(span, EPSILON)
+    if fits < SLOWEST_PIN:
+        raise MatchError(
+            f"shot {at + 1} is pinned to in_match {pin['in_match']:g} s, but film "
+            f"{pin['match_film']} ends at {here.max():.2f} s; take an earlier in_match."
+        )
+    if fits < pin["speed"]:
+        return fits, [f"shot {at + 1}, pinned, is slowed: its film ends too early."]
+    return pin["speed"], []
+
+
+def _unknown(rejected: list[dict], queries, answers) -> list[str]:
+    known = set(answers.film_id) | set(queries.film_id)
+    return [
+        f"rejected: names film {film!r}, which the archive does not hold; `lab films` lists "
+        "the film_id of each."
+        for film in sorted({no["film"] for no in rejected} - known)
+    ]

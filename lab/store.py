@@ -29,7 +29,8 @@ class Workspace:
     ----------
     root : path-like
         Holds ``archive/`` and ``trailers/`` (films, never written to), ``work/`` (derived,
-        safe to delete) and ``out/`` (finished).
+        safe to delete), ``corrections/`` (a person's cuts, film by film) and ``out/``
+        (finished).
     """
 
     def __init__(self, root="data"):
@@ -40,6 +41,10 @@ class Workspace:
     def part(self, stage: str, film_id: str, key: str) -> Path:
         """The folder of a part, whether it exists or not."""
         return self.work / stage / f"{film_id}-{key}"
+
+    def correction(self, film_id: str) -> Path:
+        """Where a film's corrected cuts are kept."""
+        return self.root / "corrections" / f"{film_id}.csv"
 
     @contextmanager
     def making(self, stage: str, film_id: str, key: str) -> Iterator[Path]:

@@ -5,9 +5,13 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import CLOSED
+from PIL import Image
 
 from lab import cli
+from lab.films import Register
+from lab.ingest import thumbnail_path
 from lab.sample import numbered_film
+from lab.store import Workspace
 from lab.video import Reader
 
 
@@ -118,8 +122,12 @@ def test_shots_films_and_problems_as_tables(house, tmp_path, capsys):
     [
         (["ingest", "{}/nowhere"], "nowhere: does not exist"),
         (["ingest", "{}"], "holds no films"),
+        (["ingest"], "put films there, or name some"),
         (["match", "{}/no.mp4", "--edit", "{}/e.yaml"], "no.mp4: does not exist"),
+        (["match", "{}/no.mp4", "--edit", "{}/e.txt"], "e.txt: end the name in .yaml"),
         (["render", "{}/no.yaml", "--out", "{}/o.mp4"], "no.yaml: does not exist"),
+        (["render", "{}/no.yaml", "--out", "{}/o.png"], "o.png: end the name in .mp4"),
+        (["render", "{}/no.yaml", "--preset", "contact-sheet", "--out", "{}/o.mp4"], ".png"),
     ],
 )
 def test_failures_are_one_line_and_a_status(words, said, tmp_path, capsys):
@@ -129,11 +137,34 @@ def test_failures_are_one_line_and_a_status(words, said, tmp_path, capsys):
     assert said in err and len(err.splitlines()) == 1 and err.startswith("lab: ")
 
 
+def test_a_match_without_an_archive_is_told_before_any_work(house, tmp_path, capsys):
+    trailer = house / "trailers" / "trailer.mp4"
+    assert lab("match", trailer, "--edit", tmp_path / "e.yaml", "--work", tmp_path) == 1
+    assert "the archive is empty" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("proxy.mp4"))
+
+
+def test_a_film_s_shots_as_a_sheet_of_pictures(house):
+    film, sheet = house / "archive" / "one.mp4", house / "shots.png"
+    assert lab("shots", film, "--out", sheet, "--work", house) == 0
+    workspace = Workspace(house)
+    film_id = Register(workspace).identify(film)
+    drawn = np.asarray(Image.open(sheet)).astype(int)
+    for number in range(3):
+        picture = np.asarray(Image.open(thumbnail_path(workspace, film_id, number)))
+        height, width, _ = picture.shape
+        left = 14 + (width + 14) * number
+        assert np.array_equal(drawn[14 : 14 + height, left : left + width], picture)
+
+
 def test_weights_are_checked(house, capsys):
     for wrong in ("colour=2", "sound=1", "colour", "subject=x"):
         with pytest.raises(SystemExit):
             lab("match", "t.mp4", "--edit", "e.yaml", "--weights", wrong)
         assert "weights from 0 to 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        lab("match", "t.mp4", "--edit", "e.yaml", "--weights", "subject=0")
+    assert "at least one" in capsys.readouterr().err
 
 
 def test_every_verb_has_help_and_the_doctor_is_well(capsys, tmp_path):

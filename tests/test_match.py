@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab.align import align
 from lab.channels import CHANNELS, Calibration, unit
 from lab.ingest import Archive
-from lab.match import MatchError, MatchSettings, Weights, align, choose, match
+from lab.match import MatchError, MatchSettings, Weights, choose, match
 from lab.shots import find_moments, find_shots
 
 RATE = 25
@@ -78,7 +79,7 @@ class House:
         """A film with shots of these lengths, in frames, one moment each where short."""
         bounds = np.cumsum([0, *lengths])
         cuts, light = np.zeros((bounds[-1], 2), np.float32), np.tile([120.0, 50], (bounds[-1], 1))
-        cuts[bounds[1:-1] - 1, 0] = 0.9
+        cuts[bounds[1:-1], 0] = 0.9
         for shot in black:
             light[bounds[shot] : bounds[shot + 1]] = 0
         times = np.arange(bounds[-1]) / RATE
@@ -156,6 +157,48 @@ def test_pins_stay_and_their_shot_is_taken(house):
     assert rows.match_id[0] == free.match_id[1] and bool(rows.pinned[0])
     assert rows.in_match[0] == free.in_match[1] and rows.in_query[0] == 0.0
     assert rows.match_id[1] != free.match_id[1]
+
+
+def changed(house, **changes):
+    """A match whose first row was changed by hand and pinned."""
+    free = solve(house)
+    return solve(house, pinned=[{**free.iloc[0].to_dict(), "pinned": True, **changes}])
+
+
+def test_what_a_pin_says_is_kept_and_the_rest_worked_out_anew(house):
+    free = solve(house)
+    second = free.iloc[1]
+    rows = changed(house, match_film=second.match_id[0], in_match=second.in_match)
+    assert rows.match_id[0] == second.match_id
+    assert rows.out_match[0] == pytest.approx(second.in_match + free.out_query[0] * rows.speed[0])
+    alone = solve(house, pinned=[])
+    assert rows.score[0] < alone.score[0]
+    assert all(-1.01 <= rows[f"score_{channel}"][0] <= 1.01 for channel in CHANNELS)
+
+
+def test_a_pin_near_the_end_of_its_film_is_slowed_and_said(house):
+    end = house.archive("b").shots.end.max()
+    pin = {**solve(house).iloc[0].to_dict(), "pinned": True, "match_film": "b"}
+    pin |= {"in_match": end - 0.5}
+    rows, notes = match(house.archive("t"), house.archive("a", "b"), house.frames, pinned=[pin])
+    last = rows.in_match[0] + (rows.out_query[0] - 1 / RATE) * rows.speed[0]
+    assert rows.speed[0] < 1 and last < end
+    assert "shot 1" in notes[0] and "slowed" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [({"match_film": "bottles"}, "bottles"), ({"match_film": "b", "in_match": 1e4}, "ends at")],
+)
+def test_a_pin_that_cannot_be_shown_is_told(house, changes, cause):
+    with pytest.raises(MatchError, match=f"shot 1 .*{cause}"):
+        changed(house, **changes)
+
+
+def test_a_rejection_of_an_unknown_film_is_told(house):
+    no = {"film": "bottles", "start": 0, "end": 1}
+    notes = match(house.archive("t"), house.archive("a"), house.frames, rejected=[no])[1]
+    assert any("bottles" in note for note in notes)
 
 
 def test_rejections_for_one_shot_and_for_all(house):

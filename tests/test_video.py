@@ -198,6 +198,7 @@ def test_proxy_sizes_suit_decord(shape):
 def test_bad_films_are_named_with_their_cause(tmp_path, film):
     text = tmp_path / "text.mp4"
     text.write_text("no film\n" * 1000)
+    (tmp_path / "text.txt").write_text("no film\n" * 1000)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder.mp4").mkdir()
     with av.open(str(tmp_path / "sound.mp4"), "w") as out, av.open(str(film("late.mp4"))) as source:
@@ -208,6 +209,7 @@ def test_bad_films_are_named_with_their_cause(tmp_path, film):
                 out.mux(packet)
     cases = {
         "text.mp4": "not a film",
+        "text.txt": "is a text",
         "empty.mp4": "empty",
         "folder.mp4": "folder",
         "sound.mp4": "no video",

@@ -104,7 +104,11 @@ def open_film(path) -> av.container.InputContainer:
     try:
         if path.stat().st_size == 0:
             raise FilmError(path, "is empty (0 bytes); copy or download it again.")
-        return av.open(str(path), metadata_errors="replace")
+        container = av.open(str(path), metadata_errors="replace")
+        if container.format.name == "tty":  # FFmpeg draws any text as ANSI art
+            container.close()
+            raise FilmError(path, "is a text, not a film; name a film.")
+        return container
     except FileNotFoundError:
         raise FilmError(path, "does not exist; check the name.") from None
     except PermissionError:

