@@ -387,9 +387,10 @@ def _without_useless(
 ) -> tuple[np.ndarray, list[str]]:
     """Keep titles, leader, stills and repeats out, unless nothing else is there."""
     useless = answers["flags"].str.contains("|".join(USELESS)).to_numpy()
-    # A shot that answers itself may be anything.
+    # A shot that answers itself may be anything, and one title answers another.
     itself = queries.shot_id.to_numpy()[:, None] == answers.shot_id.to_numpy()[None]
-    left = allowed & (~useless[None] | itself)
+    titles = [table["flags"].str.contains("title").to_numpy() for table in (queries, answers)]
+    left = allowed & (~useless[None] | itself | (titles[0][:, None] & titles[1][None]))
     if settings.useless or not useless.any():
         return allowed, []
     if left.any(axis=1)[allowed.any(axis=1)].all():

@@ -201,6 +201,39 @@ def test_a_rejection_of_an_unknown_film_is_told(house):
     assert any("bottles" in note for note in notes)
 
 
+def flagged(archive, **flags):
+    """An archive of which some shots, by their number, are flagged."""
+    for at, words in flags.items():
+        archive.shots.loc[int(at[1:]), "flags"] = words
+    return archive
+
+
+def test_useless_shots_answer_only_when_asked(house):
+    every = {f"n{n}": kind for n, kind in enumerate(("title still", "duplicate-of:x", "leader"))}
+    archive = flagged(house.archive("a", "b"), **every)
+    match_id = match(house.archive("t"), archive, house.frames)[0].match_id
+    kept_out = set(archive.shots.shot_id[:3])
+    assert len(archive.shots) == 5
+    assert not kept_out & set(match_id)
+    rows, _ = match(house.archive("t"), archive, house.frames, MatchSettings(useless=True))
+    assert kept_out & set(rows.match_id)
+
+
+def test_a_title_may_answer_a_title(house):
+    trailer = flagged(house.archive("t"), n1="title")
+    archive = flagged(house.archive("a", "b"), n0="title")
+    for channel in CHANNELS:
+        archive.vectors[channel][0] = trailer.vectors[channel][1]
+    rows = match(trailer, archive, house.frames, calibration=plain(house))[0]
+    assert rows.match_id[1] == archive.shots.shot_id[0]
+
+
+def test_an_archive_of_nothing_else_still_answers_and_says_so(house):
+    archive = flagged(house.archive("b"), n0="still", n1="title")
+    rows, notes = match(house.archive("t"), archive, house.frames)
+    assert len(rows) == 3 and any("stills" in note for note in notes)
+
+
 def test_rejections_for_one_shot_and_for_all(house):
     free = solve(house)
     shots = house.archive("a", "b").shots.set_index("shot_id")
