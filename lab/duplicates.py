@@ -7,7 +7,7 @@ set-up have the same layout too; only the same stretch also *changes* in the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from lab.channels import unit
 
-VERSION = 1
+VERSION = 2
 RATE = 10.0  # looks a second
 PAUSE = 2  # looks between which change is measured
 CROPS = (1.0, 0.94, 0.88)  # parts of the other's picture that one may show
@@ -24,6 +24,8 @@ RIVALS = 24  # shots most alike in the mean that are looked at closely
 LIKE = 0.8  # likeness of mean layouts from which it is worth a look
 LAYOUT, CHANGE, STILL = 0.85, 0.6, 0.99  # likeness of layouts; of changes; where nothing moves
 MOVING = 0.02  # length of the change of a unit layout, a look, from which something moves
+SHIFTS = 8  # places at which layouts agree best, at which changes are compared
+BLOCK = 1024  # rows compared at once
 OVERLAP = 0.7  # of the shorter shot that must be found in the longer
 
 
@@ -60,19 +62,31 @@ def find_duplicates(
         looks += [_looks(shot, known) for shot in part.itertuples()]
     if len(looks) < 2:
         return {}
-    means = unit(_flat(np.stack([look.mean(axis=0) for look in looks])))
+    # The longest first, so that the longer of two is the one kept.
     order = np.argsort([-len(look) for look in looks], kind="stable")
+    means = unit(_flat(np.stack([looks[at].mean(axis=0) for at in order])))
     first: dict[int, int] = {}
-    for place, at in enumerate(tqdm(order, desc="repeats", unit="shot", disable=len(order) < 200)):
-        earlier = np.array([other for other in order[:place] if other not in first], int)
-        if not len(earlier) or len(looks[at]) < SHORTEST:
-            continue
-        likes = means[earlier] @ means[at]
-        for rival in earlier[np.argsort(-likes)[:RIVALS]]:
-            if means[rival] @ means[at] > LIKE and same(looks[rival], looks[at]):
-                first[at] = rival
-                break
+    kept = np.ones(len(order), bool)
+    with tqdm(total=len(order), desc="repeats", unit="shot", disable=len(order) < 200) as bar:
+        for place, likes in enumerate(_likes_of_earlier(means)):
+            bar.update()
+            at = order[place]
+            if len(looks[at]) < SHORTEST:
+                continue
+            worth = np.flatnonzero((likes > LIKE) & kept[:place])
+            for rival in order[worth[np.argsort(-likes[worth], kind="stable")[:RIVALS]]]:
+                if same(looks[rival], looks[at]):
+                    first[at], kept[place] = rival, False
+                    break
     return {shots.shot_id[at]: shots.shot_id[rival] for at, rival in first.items()}
+
+
+def _likes_of_earlier(means: np.ndarray) -> Iterator[np.ndarray]:
+    """Likeness of every row to all rows before it, worked out in blocks."""
+    for begin in range(0, len(means), BLOCK):
+        rows = means[begin : begin + BLOCK]
+        for place, likes in enumerate(rows @ means[: begin + len(rows)].T, begin):
+            yield likes[:place]
 
 
 def same(longer: np.ndarray, shorter: np.ndarray) -> bool:
@@ -80,9 +94,10 @@ def same(longer: np.ndarray, shorter: np.ndarray) -> bool:
 
     Parameters
     ----------
-    longer, shorter : ndarray of float, shapes (n, 9, 16) and (m, 9, 16), m no greater than n
+    longer, shorter : ndarray, shapes (n, 9, 16) and (m, 9, 16), m no greater than n
         Layouts of brightness, one a look.
     """
+    longer, shorter = longer.astype(np.float32), shorter.astype(np.float32)
     for crop in CROPS:
         if _within(_flat(_inner(longer, crop)), _flat(shorter)):
             return True
@@ -93,12 +108,26 @@ def same(longer: np.ndarray, shorter: np.ndarray) -> bool:
 
 def _within(longer: np.ndarray, shorter: np.ndarray) -> bool:
     least = max(SHORTEST, int(np.ceil(OVERLAP * len(shorter))))
-    for shift in range(least - len(shorter), len(longer) - least + 1):
+    shifts = np.arange(least - len(shorter), len(longer) - least + 1)
+    likes = _likes_by_shift(longer, shorter)[shifts + len(shorter) - 1]
+    best = np.argsort(-likes, kind="stable")[:SHIFTS]
+    for shift in shifts[best[likes[best] > LAYOUT]]:
         begin, end = max(0, shift), min(len(longer), shift + len(shorter))
-        one, other = longer[begin:end], shorter[begin - shift : end - shift]
-        if (one * other).sum(axis=1).mean() > LAYOUT and _changes_alike(one, other):
+        if _changes_alike(longer[begin:end], shorter[begin - shift : end - shift]):
             return True
     return False
+
+
+def _likes_by_shift(longer: np.ndarray, shorter: np.ndarray) -> np.ndarray:
+    """Mean likeness of what lies side by side when `shorter` begins at look 1 - m, ..., n - 1."""
+    count, size = len(longer) + len(shorter) - 1, len(shorter)
+    total, number = np.zeros(count), np.zeros(count)
+    for begin in range(0, len(longer), BLOCK):
+        likes = longer[begin : begin + BLOCK] @ shorter.T
+        places = np.arange(begin, begin + len(likes))[:, None] + np.arange(size - 1, -1, -1)
+        total += np.bincount(places.ravel(), likes.ravel(), count)
+        number += np.bincount(places.ravel(), minlength=count)
+    return total / number
 
 
 def _changes_alike(one: np.ndarray, other: np.ndarray) -> bool:
@@ -129,8 +158,8 @@ def _flat(layouts: np.ndarray) -> np.ndarray:
 
 
 def _looks(shot, frames: dict[str, np.ndarray]) -> np.ndarray:
-    """A shot's layouts of brightness at `RATE`, float32 (n, 9, 16)."""
+    """A shot's layouts of brightness at `RATE`, uint8 (n, 9, 16)."""
     count = max(1, int((shot.clean_end - shot.clean_start) * RATE))
     seconds = shot.clean_start + (np.arange(count) + 0.5) / RATE
     at = np.searchsorted(frames["times"], np.minimum(seconds, shot.clean_end), side="right") - 1
-    return frames["trace"][at].astype(np.float32)
+    return frames["trace"][at]
