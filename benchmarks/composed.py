@@ -246,10 +246,7 @@ class Camera:
 
         frames = frames.copy()
         if happens(0.12):
-            at, span = rng.integers(4, count - 8), rng.integers(1, 4)
-            frames[at : at + span] = frames[at : at + span] * rng.uniform(1.2, 3) + rng.uniform(
-                20, 200
-            )
+            self._flash(frames)
         if happens(0.05, 40):
             at, span, beat = rng.integers(4, count - 30), rng.integers(8, 26), rng.integers(1, 4)
             on = (np.arange(span) // beat % 2).astype(bool)
@@ -273,6 +270,16 @@ class Camera:
         if happens(0.08, 2):
             frames[1:] = 0.5 * (frames[1:] + frames[:-1])  # made from another rate
         return frames
+
+    def _flash(self, frames: np.ndarray) -> None:
+        """Light that is there at once and goes at once, or dies away; now and then on a cut."""
+        rng, count = self.rng, len(frames)
+        at = 0 if rng.random() < 0.1 else rng.integers(4, count - 8)
+        full, fading = rng.integers(1, 4), rng.integers(1, 9) if rng.random() < 0.5 else 0
+        light = np.concatenate([np.ones(full), np.linspace(1, 0, fading + 2)[1:-1]])[: count - at]
+        light = light.astype(np.float32)[:, None, None, None]
+        lit = frames[at : at + len(light)]
+        lit += light * (lit * np.float32(rng.uniform(0.2, 2)) + np.float32(rng.uniform(20, 255)))
 
 
 def compose(

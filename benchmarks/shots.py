@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 from composed import Wear, compose, full_network, read_takes
-from PIL import Image
+from PIL import Image, ImageDraw
 from safetensors.numpy import load_file
 from tqdm import tqdm
 
@@ -259,47 +259,54 @@ def density(takes, seed: int) -> None:
 
 def real(folder: Path, out: Path, cache: Path | None) -> None:
     """Print where the cascade and the full network disagree on the clips, and draw it."""
-    out.mkdir(parents=True, exist_ok=True)
-    both, only, frames, seen = 0, [], 0, 0
+    found, shown = [], []
+    frames = seen = 0
     for path in tqdm(find_films([folder]), desc="real"):
         try:
-            info = video.probe(path)
-            reader = video.Reader(
-                path, size=video.proxy_size(info.width, info.height), matrix="bt601"
-            )
-            strip = np.stack([video.small_rgb(f.picture, *cuts.STRIP) for f in reader])
+            strip, fps = read_strip(path)
         except video.FilmError:
             continue
-        known = cache / f"{path.parent.name}-{path.stem}.npy" if cache else None
-        if known and known.exists():
-            full = np.load(known)
-        else:
-            full = full_network(strip)
-            if known:
-                cache.mkdir(parents=True, exist_ok=True)
-                np.save(known, full)
+        full = _remembered(strip, cache / f"{path.parent.name}-{path.stem}.npy")
         light = np.array([(frame.mean(), frame.std()) for frame in strip], np.float32)
         here = np.concatenate([[0], full[0][:-1]])  # it marks the frame before a cut
         theirs = shots.find_transitions(np.stack([here, full[1]], axis=1), light)
-        finder = cuts.CutFinder(info.fps)
+        finder = cuts.CutFinder(fps)
         for frame in strip:
             finder.push(frame)
-        marks = finder.finish()
+        mine = shots.find_transitions(finder.finish(), light)
         frames, seen = frames + len(strip), seen + finder.seen
-        mine = shots.find_transitions(marks, light)
         for who, ones, others in (("lab", mine, theirs), ("network", theirs, mine)):
             for one in ones:
-                if any(_near(one, other) for other in others):
-                    both += who == "lab"
-                    continue
-                only.append((who, path.stem, one))
-                span = f"{one.begin:>6} ({one.first}-{one.last})"
-                print(f"only {who:<8} {path.stem:<28} {one.kind:<9}{span}")
-                draw(strip, one, out / f"{path.stem}-{one.begin}-{who}.png")
+                alone = not any(_near(one, other) for other in others)
+                found.append((who, one.kind == "cut", alone))
+                if alone:
+                    name = f"{path.stem}, frame {one.begin}: {one.kind}, only {who}"
+                    print(f"{name} ({one.first}-{one.last})")
+                    shown.append((name, row_of(strip, one)))
     for kind in ("cut", "gradual"):
-        number = sum((one.kind == "cut") == (kind == "cut") for _, _, one in only)
-        print(f"{number} {kind} transitions that only one of both finds, {both} that both find")
-    print(f"{frames} frames, network on {seen / frames:.1%}; pictures in {out}")
+        for who in ("network", "lab"):
+            alone = [a for w, cut, a in found if w == who and cut == (kind == "cut")]
+            print(f"{who} finds {len(alone)} {kind}, {sum(alone)} of them alone")
+    print(f"{frames} frames, network on {seen / frames:.1%}")
+    if shown:
+        out.mkdir(parents=True, exist_ok=True)
+        draw(shown, out / "differences.png")
+        print(f"{len(shown)} differences, each with sixteen frames: {out / 'differences.png'}")
+
+
+def read_strip(path: Path) -> tuple[np.ndarray, float]:
+    """A film's frames as an ingest sees them, and its rate."""
+    info = video.probe(path)
+    reader = video.Reader(path, size=video.proxy_size(info.width, info.height), matrix="bt601")
+    return np.stack([video.small_rgb(f.picture, *cuts.STRIP) for f in reader]), info.fps
+
+
+def _remembered(strip: np.ndarray, known: Path) -> np.ndarray:
+    """The full network's answers, which are slow to come by."""
+    if not known.exists():
+        known.parent.mkdir(parents=True, exist_ok=True)
+        np.save(known, full_network(strip))
+    return np.load(known)
 
 
 def _near(one: Transition, other: Transition) -> bool:
@@ -310,14 +317,24 @@ def _near(one: Transition, other: Transition) -> bool:
     )
 
 
-def draw(strip: np.ndarray, one: Transition, path: Path) -> None:
+def row_of(strip: np.ndarray, one: Transition) -> Image.Image:
     """Sixteen frames about a transition, the first of the new shot marked."""
     step = max(1, (one.last - one.first) // 10)
     at = np.clip(one.begin + step * np.arange(-8, 8), 0, len(strip) - 1)
     row = [np.pad(strip[k], ((3, 3), (1, 1), (0, 0)), constant_values=0) for k in at]
     row[8][:3] = 255
     wide = Image.fromarray(np.concatenate(row, axis=1))
-    wide.resize((wide.width * 2, wide.height * 2), Image.NEAREST).save(path)
+    return wide.resize((wide.width * 2, wide.height * 2), Image.NEAREST)
+
+
+def draw(rows: list[tuple[str, Image.Image]], path: Path) -> None:
+    """Rows of frames beneath each other, each with its name."""
+    high, wide = rows[0][1].height + 18, rows[0][1].width
+    sheet = Image.new("RGB", (wide, high * len(rows)), (40, 40, 40))
+    for number, (name, row) in enumerate(rows):
+        ImageDraw.Draw(sheet).text((4, high * number + 3), name, (255, 255, 255))
+        sheet.paste(row, (0, high * number + 18))
+    sheet.save(path)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from lab import __version__
 from lab.cutlists import CutListError, read_cuts, write_cuts
 from lab.edit import EditError, load_edit, match_trailer
 from lab.encoders import PACKAGED, EncoderError
-from lab.films import find_films
+from lab.films import Register, find_films
 from lab.ingest import (
     IngestSettings,
     ingest_one,
@@ -29,6 +29,8 @@ from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
 from lab.store import Workspace
 from lab.video import FilmError
+
+LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in", "flags"]
 
 
 class UsageError(Exception):
@@ -72,7 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     seeing = argparse.ArgumentParser(add_help=False)
     seeing.add_argument(
         "--encoder",
-        default=PACKAGED,
         metavar="MODEL",
         help=f"{PACKAGED} (default), or a transformers vision model: hub name or folder",
     )
@@ -97,11 +98,12 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--out", metavar="FILE.csv")
 
     one = verb("shots", shots, "the shots of one film; take a corrected list, or write one")
-    one.add_argument("video", metavar="VIDEO")
+    one.add_argument("video", metavar="VIDEO", help="a file, or a film_id from `lab films`")
     one.add_argument(
         "--out",
         metavar="FILE",
-        help=".csv, -Scenes.csv (PySceneDetect's), .edl, .otio, or .png: a sheet of pictures",
+        help=".csv, -Scenes.csv (PySceneDetect's), .edl, .otio, or .png: a sheet of pictures; "
+        "without it the table is printed",
     )
     lists = one.add_mutually_exclusive_group()
     lists.add_argument(
@@ -113,11 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("trailer", metavar="TRAILER")
     one.add_argument("--edit", required=True, metavar="EDIT.yaml")
     one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
-    one.add_argument("--mirror", action="store_true", help="answers may be shown mirrored")
-    one.add_argument("--own-film", action="store_true", help="a film may answer itself")
-    one.add_argument(
-        "--useless", action="store_true", help="titles, leader, stills and repeats may answer"
-    )
+    for name, text in (
+        ("--mirror", "answers may be shown mirrored"),
+        ("--own-film", "a film may answer itself"),
+        ("--useless", "titles, leader, stills and repeats may answer"),
+    ):
+        one.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
 
     one = verb("render", render, "edit -> video or contact sheet")
     one.add_argument("edit", metavar="EDIT.yaml")
@@ -130,19 +133,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _weights(text: str) -> Weights:
     known = ", ".join(Weights.model_fields)
-    try:
-        pairs = dict(pair.split("=") for pair in text.split(","))
-        # Channels left out weigh nothing: `--weights colour=1` means colour alone.
-        weights = Weights(
-            **{name: float(pairs.pop(name, 0)) for name in Weights.model_fields}, **pairs
-        )
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: write channel=weight with weights from 0 to 1, channels of {known}"
-        ) from None
-    if not any(weights.model_dump().values()):
+    # Channels left out weigh nothing: `--weights colour=1` means colour alone.
+    weights = dict.fromkeys(Weights.model_fields, 0.0)
+    for pair in text.split(","):
+        name, _, value = pair.partition("=")
+        if name not in weights:
+            raise argparse.ArgumentTypeError(f"{pair!r}: there is no such channel, only {known}")
+        try:
+            weights[name] = Weights(**{name: value}).model_dump()[name]
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{pair!r}: write {name}= and a number from 0 to 1, such as {name}=0.5"
+            ) from None
+    if not any(weights.values()):
         raise argparse.ArgumentTypeError(f"{text!r}: give at least one of {known} some weight")
-    return weights
+    return Weights(**weights)
 
 
 def ingest(args) -> str:
@@ -152,7 +157,8 @@ def ingest(args) -> str:
             f"there is no folder {workspace.archive}; make it and put films there, or name some."
         )
     paths = find_films(args.paths or [workspace.archive])
-    report = bring_in(paths, workspace, IngestSettings(encoder=args.encoder), jobs=args.jobs)
+    looking = IngestSettings(encoder=args.encoder or PACKAGED)
+    report = bring_in(paths, workspace, looking, jobs=args.jobs)
     for problem in report.problems.itertuples():
         print(f"{problem.path}: {problem.what}", file=sys.stderr)
     if not report.made and not report.stood:
@@ -174,15 +180,14 @@ def problems(args) -> str:
 
 
 def shots(args) -> str:
-    if not (args.out or args.cuts or args.reset):
-        raise UsageError("say where the list goes (--out), or which one to take (--from).")
-    workspace, path = Workspace(args.work), Path(args.video)
+    workspace = Workspace(args.work)
+    path = _film(workspace, args.video)
     film_id = ingest_one(path, workspace)
     times = load_frames(workspace, film_id)["times"]
-    films = load_films(workspace).set_index("film_id")
-    fps = float(films.fps[film_id])
+    fps = float(load_films(workspace).set_index("film_id").fps[film_id])
+    before = load_archive(workspace, films=[film_id]).shots.start_frame.tolist()
     if args.cuts:
-        begins = read_cuts(args.cuts, times, fps)
+        begins = read_cuts(args.cuts, times, fps, before)
         recut(workspace, film_id, times[[0, *begins]].tolist())
     if args.reset:
         recut(workspace, film_id, None)
@@ -191,32 +196,54 @@ def shots(args) -> str:
         shot_sheet(table, partial(thumbnail_path, workspace, film_id), args.out)
     elif args.out:
         write_cuts(args.out, table, times, fps, path)
-    place = args.out or workspace.correction(film_id).parent
-    return f"{_count(table, 'shot')} of {path} -> {place}"
+    elif not (args.cuts or args.reset):
+        print(table[LISTED].to_string(index=False))
+    changed = _changed(before, table.start_frame.tolist()) if args.cuts or args.reset else ""
+    place = f" -> {args.out}" if args.out else ""
+    return f"{_count(table, 'shot')} of {path}{changed}{place}"
+
+
+def _film(workspace: Workspace, name: str) -> Path:
+    """A film by its file or, if there is no such file, by its film_id."""
+    known = Register(workspace).films.get(name)
+    return Path(known["path"]) if known and not Path(name).exists() else Path(name)
+
+
+def _changed(before: list[int], after: list[int]) -> str:
+    """How a film's cuts differ from what they were."""
+    more, fewer = set(after) - set(before), set(before) - set(after)
+    if not more and not fewer:
+        return "; its cuts are as they were"
+    return f"; {_count(more, 'new cut')}, {len(fewer)} gone"
 
 
 def match(args) -> str:
     _suffix(args.edit, ".yaml", ".yml")
-    settings = MatchSettings(
-        weights=args.weights or Weights(),
-        mirror=args.mirror,
-        own_film=args.own_film,
-        useless=args.useless,
-    )
+    before = load_edit(args.edit) if Path(args.edit).exists() else None
+    asked = {name: getattr(args, name) for name in ("weights", "mirror", "own_film", "useless")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    settings = (before.settings if before else MatchSettings()).model_copy(update=asked)
+    workspace = Workspace(args.work)
+    looking = IngestSettings(encoder=args.encoder or (before.encoder if before else PACKAGED))
     edit, notes = match_trailer(
-        Workspace(args.work),
-        args.trailer,
-        args.edit,
-        settings,
-        IngestSettings(encoder=args.encoder),
+        workspace, _film(workspace, args.trailer), args.edit, settings, looking
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     table = Path(args.edit).with_suffix(".csv")
     answered = [shot for shot in edit.shots if shot.kind != "black"]
     black = len(edit.shots) - len(answered)
-    left = f", {black} black stay black" if black else ""
-    return f"{_count(answered, 'shot')} answered{left} -> {args.edit} and {table}"
+    held = [
+        f"{count} {what}"
+        for count, what in (
+            (sum(shot.pinned for shot in edit.shots), "of them pinned"),
+            (len(edit.rejected), "rejected"),
+            (black, "black stay black"),
+        )
+        if count
+    ]
+    said = ", ".join([f"{_count(answered, 'shot')} answered", *held])
+    return f"{said} -> {args.edit} and {table}"
 
 
 def render(args) -> str:

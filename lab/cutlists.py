@@ -9,6 +9,7 @@ outside ``work/``, so that it outlives what is derived.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class CutListError(Exception):
         super().__init__(f"{path}: {why}")
 
 
-def read_cuts(path, times: np.ndarray, fps: float) -> list[int]:
+def read_cuts(path, times: np.ndarray, fps: float, known: Sequence[int] = ()) -> list[int]:
     """First frames of the shots that a cut list names; the film's first frame is left out.
 
     Parameters
@@ -45,6 +46,10 @@ def read_cuts(path, times: np.ndarray, fps: float) -> list[int]:
         a film of variable rate is cut where it was meant.
     fps : float
         The film's nominal rate, at which an EDL counts.
+    known : sequence of int, optional
+        First frames of the shots as they are. Where `start` and `start_frame` of a list that
+        `write_cuts` wrote say different things, the one that was changed counts; in lists from
+        elsewhere it is `start`.
 
     Raises
     ------
@@ -55,8 +60,10 @@ def read_cuts(path, times: np.ndarray, fps: float) -> list[int]:
     if path.suffix.lower() not in FORMATS:
         raise CutListError(path, f"is not a cut list that lab reads; use {', '.join(FORMATS)}.")
     try:
-        read = _read_csv if path.suffix.lower() == ".csv" else _read_timeline
-        seconds = read(path, times, fps)
+        if path.suffix.lower() == ".csv":
+            seconds = _read_csv(path, times, {0, *known})
+        else:
+            seconds = _read_timeline(path, times, fps)
     except OSError as error:
         raise CutListError(path, f"cannot be read ({error.strerror or error}).") from None
     except CutListError:
@@ -82,8 +89,11 @@ def nearest_frames(times: np.ndarray, seconds: list[float]) -> list[int]:
     >>> nearest_frames(np.array([5.0, 5.04, 5.08, 5.2]), [5.0, 5.05, 5.19])
     [1, 3]
     """
-    middles = (times[1:] + times[:-1]) / 2
-    return sorted(set(np.searchsorted(middles, seconds, side="right").tolist()) - {0})
+    return sorted(set(_nearest(times, seconds).tolist()) - {0})
+
+
+def _nearest(times: np.ndarray, seconds) -> np.ndarray:
+    return np.searchsorted((times[1:] + times[:-1]) / 2, seconds, side="right")
 
 
 def write_cuts(path, shots: pd.DataFrame, times: np.ndarray, fps: float, film) -> None:
@@ -123,7 +133,7 @@ def write_cuts(path, shots: pd.DataFrame, times: np.ndarray, fps: float, film) -
     write_whole(path, text)
 
 
-def _read_csv(path: Path, times: np.ndarray, fps: float) -> list[float]:
+def _read_csv(path: Path, times: np.ndarray, known: set[int]) -> list[float]:
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     # PySceneDetect may write a line of timecodes above the header.
     head = next((n for n, line in enumerate(lines[:2]) if "start" in line.lower()), None)
@@ -136,10 +146,15 @@ def _read_csv(path: Path, times: np.ndarray, fps: float) -> list[float]:
         raise CutListError(path, "has no column `start`, `start_frame` or `Start Time (seconds)`.")
     nothing = pd.Series(np.nan, table.index)
     seconds = table.get("start", nothing).astype(float)
-    frames = table.get("start_frame", nothing).astype(float)[seconds.isna()].dropna().astype(int)
+    frames = table.get("start_frame", nothing).astype(float).dropna().astype(int)
     if not frames.between(0, len(times) - 1).all():
         raise CutListError(path, f"names a frame that a film of {len(times)} frames does not have.")
-    seconds[frames.index] = times[frames]
+    for row, frame in frames.items():
+        here = None if np.isnan(seconds[row]) else int(_nearest(times, seconds[row]))
+        # In a list of our own, of which the seconds are as they were, the frame was changed.
+        ours = here in known and frame not in known and set(COLUMNS) <= set(table)
+        if here is None or ours:
+            seconds[row] = times[frame]
     return seconds.tolist()
 
 

@@ -23,18 +23,21 @@ from itertools import pairwise
 import numpy as np
 import torch
 from safetensors.numpy import load
-from scipy.ndimage import binary_dilation, median_filter
+from scipy.ndimage import binary_dilation, maximum_filter, median_filter
 
-VERSION = 1
+VERSION = 2
 STRIP = (48, 27)  # width and height of the frames that all detectors see
 CHUNK, OVERLAP = 3000, 320  # frames decided at once; frames of context on both sides
 LIT = 20  # brightness that a part of the picture must reach once, or it is a bar
 SIDE = 4  # frames on either side of a cut that are compared
 REACHES = (2, 4, 8, 16, 32, 56)  # frames to either side at which slow change is measured
+QUIET_SIDES = range(1 - SIDE, 0), range(1, SIDE)  # steps before a cut, and after it
 STEPS = 8  # parts into which a stretch is divided to see how straight it runs
-NOTHING, CUT = 0.01, 0.98  # likelihoods between which a cut is unsure
+NOTHING, CUT = 0.05, 0.98  # likelihoods between which a cut is unsure
+PRIOR = 0.25  # share of cuts among the frames that are unsure
 AROUND = 24  # frames that the network sees on either side of what is unsure
-EDGE, SLOW = 0.3, 0.5  # likelihoods of slow change: at a transition's ends, at its height
+EDGE, SLOW = 0.3, 0.7  # likelihoods of slow change: at a transition's ends, at its height
+SURE, LONG = 0.9, 16  # likelihood of a cut that a slow transition of fewer frames gives way to
 SHORTEST = 3  # frames that slow change takes at least
 GAP, FRAGMENT = 6, 10  # frames that may be missing in a slow transition; those of a fragment
 PACED, INSIDE = 32, 16  # frames the network sees of a slow transition, those inside it
@@ -78,7 +81,7 @@ def sharp_change(frames: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float32, shape (n, 16)
+    ndarray of float32, shape (n, 18)
     """
     count, far = len(frames), 2 * SIDE + 1
     padded = np.pad(frames.reshape(count, -1), ((far + 1, far + 1), (0, 0)), "edge")
@@ -103,6 +106,8 @@ def sharp_change(frames: np.ndarray) -> np.ndarray:
     apart_gapped, steps_gapped, spread_gapped = sides(1)
     others = [between(k - 1, k) for k in range(-far, far + 1) if k not in (-1, 0)]
     before, step = between(-2, -1), between(-1, 0)
+    # A shot may begin in the midst of fast movement: the steps of either side by themselves.
+    calm = [np.max([between(k - 1, k) for k in ks], axis=0) for ks in QUIET_SIDES]
     back = [between(-1, b) for b in range(SIDE, far)]
     back += [between(-a, 0) for a in range(SIDE + 1, far + 1)]
     light = padded.reshape(len(padded), 3, -1)[:, 0]
@@ -125,6 +130,7 @@ def sharp_change(frames: np.ndarray) -> np.ndarray:
         *((light[at - k] * light[at]).mean(axis=1) / (norm[at - k] * norm[at]) for k in (1, 2)),
         np.log(contrast),
         against(apart, contrast),
+        *(against(step, one) for one in calm),
     ]
     return np.stack(measures, axis=1).astype(np.float32)
 
@@ -251,7 +257,7 @@ def mark(strip: np.ndarray, pace: int = 1) -> Marks:
 
 
 def _mark_cuts(marks: Marks, strip: np.ndarray, sharp: np.ndarray) -> None:
-    """Cuts where the measures are sure, and where they are not but the network is."""
+    """Cuts where the measures are sure, and where they and the network together are."""
     marks.cut[:] = np.where(sharp >= CUT, sharp, 0)
     near = binary_dilation(sharp >= CUT, iterations=2)
     unsure = (sharp > NOTHING) & (sharp < CUT) & ~near
@@ -262,10 +268,18 @@ def _mark_cuts(marks: Marks, strip: np.ndarray, sharp: np.ndarray) -> None:
         marks.seen += len(here)
         here[1:], here[0] = here[:-1].copy(), 0  # it marks the frame before the cut
         here[~asked[stretch]] = 0
-        marks.cut[stretch] = np.maximum(marks.cut[stretch], here)
+        likely = _together(maximum_filter(sharp, 5)[stretch], here)
+        marks.cut[stretch] = np.maximum(marks.cut[stretch], likely)
         for begin, end in runs(reach > 0.5):
             if here[begin : end + 2].max() > PEAK:
                 marks.gradual[first + begin : first + end + 1] = reach[begin : end + 1]
+
+
+def _together(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Likelihood by two witnesses who know nothing of each other (naive Bayes)."""
+    odds = [(p + 1e-4) / (1 - p + 1e-4) for p in (one, other, PRIOR)]
+    both = odds[0] * odds[1] / odds[2]
+    return both / (1 + both)
 
 
 def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray) -> None:
@@ -273,7 +287,7 @@ def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray) -> None:
     for first, last in _joined(runs(slow > EDGE), marks.cut):
         likely = slow[first : last + 1].max()
         length = last + 1 - first
-        if likely < SLOW or length < SHORTEST:
+        if likely < SLOW or length < SHORTEST or _beside_a_cut(marks, first, last):
             continue
         marks.seen += PACED
         if not _confirmed(strip, first, last):
@@ -288,14 +302,20 @@ def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray) -> None:
         marks.gradual[begin:stop] = np.maximum(marks.gradual[begin:stop], likely)
 
 
+def _beside_a_cut(marks: Marks, first: int, last: int) -> bool:
+    """Whether a sure cut explains a short stretch of change: what moves there is no dissolve."""
+    short = last + 1 - first < LONG
+    return short and bool((marks.cut[max(0, first - 2) : last + 3] > SURE).any())
+
+
 def _joined(spans: list[tuple[int, int]], cut: np.ndarray) -> list[tuple[int, int]]:
     """Spans that belong together: a fragment with only some frames, and no cut, beside it.
 
     Beside a long span a fragment is movement, and left away; beside another it is the rest of it.
     """
-    whole: list[tuple[int, int]] = []
-    for first, last in spans:
-        before, after = whole[-1] if whole else (0, -GAP)
+    whole = spans[:1]
+    for first, last in spans[1:]:
+        before, after = whole[-1]
         lengths = after - before + 1, last - first + 1
         apart = first - after > GAP or (cut[max(0, after) : first + 1] > CUT).any()
         if apart or min(lengths) >= FRAGMENT:

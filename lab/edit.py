@@ -25,14 +25,22 @@ from lab.video import probe
 HEAD = """\
 # A reinterpretation: every shot of the trailer and the archive shot that answers it.
 # Times are seconds on each film's own clock. To change an answer, change match_film (a film_id;
-# `lab films` lists them) and in_match, or speed, or mirror, and set pinned: true; run `lab match`
-# again, and it keeps what you wrote and works out match_id, out_match and the scores anew.
+# `lab films` lists them) and in_match, or speed, or mirror; run `lab match` again, and it keeps
+# what you wrote, sets pinned: true, and works out match_id, out_match and the scores anew.
 # kind: match shows the archive film, keep the trailer itself, black nothing.
 # To refuse an answer, write under rejected:
 # - {film: 0123456789ab, start: 12.5, end: 14, query: 3.2}
 # (start and end: seconds of the archive film; query: a second inside the one trailer shot that
 # is meant; leave it out for all).
 """
+
+
+WRONG = {
+    "extra_forbidden": "is no name that an edit knows; check its spelling",
+    "float_parsing": "is no number; write seconds, such as 83.2",
+    "bool_parsing": "is neither true nor false",
+    "missing": "is missing",
+}
 
 
 class EditError(Exception):
@@ -159,8 +167,14 @@ def load_edit(path) -> Edit:
         raise EditError(f"{path}: does not exist; make it with `lab match`.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = _place(first["loc"])
-        raise EditError(f"{path}: {place} is not right ({first['msg']}).") from None
+        why = WRONG.get(first["type"], f"is not right ({first['msg']})")
+        raise EditError(f"{path}: {_place(first['loc'])} {why}.") from None
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise EditError(
+            f"{path}: cannot be read as YAML ({line}{error.problem}); is a space missing after "
+            "a colon?"
+        ) from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # 2001-13-45: ValueError
         cause = " ".join(str(error).split())
         raise EditError(f"{path}: cannot be read as YAML ({cause}).") from None
@@ -283,12 +297,13 @@ def match_trailer(
     query = load_archive(workspace, looking, films=[film_id])
     calibration = Calibration.fit(archive.vectors)
     kept = before if before and before.trailer == film_id else None
+    pinned, by_hand = _held(kept, path) if kept else ([], [])
     rows, notes = match(
         query,
         archive,
         lru_cache(maxsize=8)(partial(load_frames, workspace)),
         settings,
-        pinned=[shot.model_dump() for shot in kept.shots if shot.pinned] if kept else [],
+        pinned=[shot.model_dump() for shot in pinned],
         rejected=[no.model_dump() for no in kept.rejected] if kept else [],
         calibration=calibration,
     )
@@ -303,7 +318,42 @@ def match_trailer(
         rejected=kept.rejected if kept else [],
     )
     edit.save(path)
-    return edit, notes
+    notes += [f"shot {place} was changed by hand: it is pinned now." for place in by_hand]
+    return edit, notes + (_other_answers(kept, edit) if kept else [])
+
+
+def _held(edit: Edit, path: Path) -> tuple[list[Row], list[int]]:
+    """Rows that stay as they are; and the positions of those that only their change says so of.
+
+    What a person changed without pinning it differs from the CSV that was written beside.
+    """
+    try:
+        table = pd.read_csv(path.with_suffix(".csv"), dtype={"match_film": str})
+        written = {row["position"]: row for row in table.to_dict("records")}
+    except (OSError, ValueError, KeyError):
+        written = {}
+    pinned = [shot for shot in edit.shots if shot.pinned or shot.kind == "keep"]
+    free = [shot for shot in edit.shots if shot not in pinned and shot.position in written]
+    changed = [shot for shot in free if _differs(shot, written[shot.position])]
+    return pinned + changed, [shot.position for shot in changed]
+
+
+def _differs(shot: Row, written: dict) -> bool:
+    for name in ("kind", "match_film", "in_match", "speed", "mirror"):
+        value, was = getattr(shot, name), written.get(name)
+        if isinstance(value, float) and _is_number(was):
+            if abs(value - was) > 1e-6:
+                return True
+        elif (value or "") != ("" if pd.isna(was) or was is None else was or ""):
+            return True
+    return False
+
+
+def _other_answers(before: Edit, after: Edit) -> list[str]:
+    """Which shots are answered by another archive shot than before."""
+    was = {shot.query_id: shot.match_id for shot in before.shots}
+    new = [s.position for s in after.shots if s.match_id != was.get(s.query_id, s.match_id)]
+    return [f"other answers than before: shot {', '.join(map(str, new))}."] if new else []
 
 
 def _relative(path: str, folder: Path) -> str:

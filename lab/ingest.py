@@ -149,7 +149,9 @@ def ingest(
     register.save()
     lengths = {film_id: _length(path) for film_id, path in todo.items()}
     form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of film, {remaining} left"
-    with tqdm(total=sum(lengths.values()), desc="ingest", bar_format=form, disable=not todo) as bar:
+    with tqdm(
+        total=sum(lengths.values()), desc="ingest", bar_format=form, disable=not todo, smoothing=0
+    ) as bar:
         for film_id, problems in _work(todo, lengths, workspace, settings, jobs, bar):
             found += problems
             if complete(workspace, film_id, settings):
@@ -239,6 +241,7 @@ def _work(todo, lengths, workspace, settings, jobs, bar):
     if jobs <= 1 or len(todo) < 2:
         for film_id, path in todo.items():
             before = bar.n
+            bar.set_description_str(f"ingest {path.name[:32]}")
             yield (
                 film_id,
                 ingest_film(path, film_id, workspace.root, settings, bar.update),

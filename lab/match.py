@@ -213,6 +213,8 @@ class _Desk:
         row = {name: value for name, value in pin.items() if not name.startswith("score")}
         row |= {"speed": speed, "out_match": pin["in_match"] + lasts}
         for column in columns:
+            if row["out_match"] > self.answers.end[column] + EPSILON:
+                notes.append(f"shot {at + 1}, pinned, runs on over a cut of its film.")
             if self.answers.shot_id[column] != pin.get("match_id") and speed < 1:
                 notes.append(f"shot {at + 1}, pinned, plays at {speed:.0%} of its speed.")
             row["match_id"] = self.answers.shot_id[column]

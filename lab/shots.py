@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lab.cuts import runs
+from lab.cuts import LONG, SURE, runs
 from lab.video import WHOLE, Box
 
 VERSION = 4
 CUT = 0.3  # likelihood from which a cut is believed (measured: 0.5 misses some, finds none less)
 GRADUAL = 0.5  # likelihood from which a frame is part of a transition that takes time
 SLOW = 5  # such a transition over this many frames or more is no cut
-SURE, LONG = 0.9, 16  # likelihood of a cut that a slow transition of fewer frames gives way to
 NEAR_BLACK = 3  # frames between a fade's end and the black it comes from or goes to
 BLACK, EMPTY = 24.0, 3.0  # mean and spread (0-255) below which a frame is black: no title in it
 FLAT = 6.0  # spread below which a frame is of one colour

@@ -83,6 +83,52 @@ def test_pins_and_rejections_survive_a_new_match(house, capsys):
     assert again["rejected"] == content["rejected"]
 
 
+def test_what_is_changed_by_hand_stays_without_being_pinned(house, capsys):
+    trailer, edit = house / "trailers" / "trailer.mp4", house / "hand.yaml"
+    lab("ingest", house / "archive", "--work", house)
+    lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--mirror", "--work", house)
+    content = yaml.safe_load(edit.read_text())
+    content["shots"][0]["in_match"] = 2.0
+    content["shots"][3]["kind"] = "keep"
+    edit.write_text(yaml.safe_dump(content))
+    capsys.readouterr()
+    lab("match", trailer, "--edit", edit, "--work", house)
+    said = capsys.readouterr()
+    assert (
+        "shot 1 was changed by hand: it is pinned now" in said.err and "shot 2 was" not in said.err
+    )
+    assert "2 of them pinned" in said.out
+    again = yaml.safe_load(edit.read_text())
+    first, *_, last = again["shots"]
+    assert first["in_match"] == 2.0 and first["pinned"] and last["kind"] == "keep"
+    # so do the settings, until others are asked for
+    assert again["settings"]["weights"] == {"subject": 0.0, "composition": 0.0, "colour": 1.0}
+    assert again["settings"]["mirror"] is True
+    lab("match", trailer, "--edit", edit, "--no-mirror", "--work", house)
+    settings = yaml.safe_load(edit.read_text())["settings"]
+    assert settings["mirror"] is False and settings["weights"]["colour"] == 1.0
+
+
+def test_other_answers_than_before_are_named(house, capsys):
+    trailer, edit = house / "trailers" / "trailer.mp4", house / "other.yaml"
+    lab("ingest", house / "archive", "--work", house)
+    lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--work", house)
+    content = yaml.safe_load(edit.read_text())
+    no = content["shots"][2]
+    content["rejected"] = [{"film": no["match_film"], "start": no["in_match"], "end": 9.0}]
+    edit.write_text(yaml.safe_dump(content))
+    capsys.readouterr()
+    lab("match", trailer, "--edit", edit, "--work", house)
+    again = yaml.safe_load(edit.read_text())["shots"]
+    changed = [
+        str(new["position"])
+        for old, new in zip(content["shots"], again, strict=True)
+        if old["match_id"] != new["match_id"]
+    ]
+    assert "3" in changed
+    assert f"other answers than before: shot {', '.join(changed)}." in capsys.readouterr().err
+
+
 def test_a_film_answers_itself_only_when_asked(house):
     film, edit = house / "archive" / "one.mp4", house / "own.yaml"
     lab("ingest", house / "archive", "--work", house)
@@ -158,10 +204,15 @@ def test_a_film_s_shots_as_a_sheet_of_pictures(house):
 
 
 def test_weights_are_checked(house, capsys):
-    for wrong in ("colour=2", "sound=1", "colour", "subject=x"):
+    for wrong, why in {
+        "colour=2": "number from 0 to 1",
+        "subject=1,color=1": "'color=1': there is no such channel",
+        "colour": "'colour': write colour=",
+        "subject=x": "such as subject=0.5",
+    }.items():
         with pytest.raises(SystemExit):
             lab("match", "t.mp4", "--edit", "e.yaml", "--weights", wrong)
-        assert "weights from 0 to 1" in capsys.readouterr().err
+        assert why in capsys.readouterr().err
     with pytest.raises(SystemExit):
         lab("match", "t.mp4", "--edit", "e.yaml", "--weights", "subject=0")
     assert "at least one" in capsys.readouterr().err

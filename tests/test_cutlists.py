@@ -109,8 +109,31 @@ def test_a_correction_leads_everything_downstream_and_stays(tmp_path, film, caps
     assert main(["shots", str(path), "--reset", *work]) == 0
     assert complete(workspace, film_id, IngestSettings())
     assert load_archive(workspace, films=[film_id]).shots.start_frame.tolist() == [0, 24, 48, 72]
-    assert main(["shots", str(path), *work]) == 1
-    assert "--out" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main(["shots", film_id, *work]) == 0  # a film_id does as well, and without a list
+    assert "1 1.0 2.0 24 48 cut" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("column", ["start", "start_frame"])
+def test_in_a_list_of_our_own_either_column_may_be_corrected(tmp_path, film, capsys, column):
+    path, work = film("h264-closed.mp4"), ["--work", str(tmp_path)]
+    written = tmp_path / "cuts.csv"
+    assert main(["shots", str(path), "--out", str(written), *work]) == 0
+    capsys.readouterr()
+    assert main(["shots", str(path), "--from", str(written), *work]) == 0
+    assert "its cuts are as they were" in capsys.readouterr().out
+    table = pd.read_csv(written)
+    table.loc[1, column] = {"start": 30 / 24, "start_frame": 30}[column]
+    table.to_csv(written, index=False)
+    assert main(["shots", str(path), "--from", str(written), *work]) == 0
+    assert "1 new cut, 1 gone" in capsys.readouterr().out
+    shots = load_archive(Workspace(tmp_path), films=[ingest_one(path, Workspace(tmp_path))]).shots
+    assert shots.start_frame.tolist() == [0, 30, 48, 72]
+
+
+def test_elsewhere_frames_may_count_from_one(tmp_path):
+    (tmp_path / "cuts.csv").write_text("start,start_frame\n0,1\n0.4,11\n2,51\n")
+    assert read_cuts(tmp_path / "cuts.csv", np.arange(100) / 25, 25, [10, 50]) == [10, 50]
 
 
 def test_a_correction_spoilt_by_hand_is_a_problem_of_that_film_only(tmp_path, film, capsys):

@@ -65,6 +65,26 @@ def test_dissolves_are_found_as_spans(length):
     assert len(known - mixed) <= 0.3 * length and len(mixed) < 2.5 * length
 
 
+@pytest.mark.parametrize("opening", range(4, 24, 4))
+def test_a_film_may_open_and_close_inside_a_dissolve(opening):
+    one, other = scene(1, 60), scene(2, 160)
+    mixed = dissolve(one, other, 40)
+    film = strip(mixed[-opening:], other[40:], mixed[:opening])
+    found, _ = starts(film)
+    assert found.start_frame[0] == 0 and found.end_frame.iloc[-1] == len(film)
+
+
+def test_stretches_of_slow_change_are_joined_across_small_gaps():
+    none, cut = np.zeros(100), np.zeros(100)
+    cut[7] = 1
+    assert cuts._joined([], none) == []
+    assert cuts._joined([(0, 5)], none) == [(0, 5)]
+    assert cuts._joined([(0, 5), (9, 13), (40, 45)], none) == [(0, 13), (40, 45)]
+    assert cuts._joined([(0, 5), (9, 13)], cut) == [(0, 5), (9, 13)]
+    # beside a long stretch a fragment is movement
+    assert cuts._joined([(0, 39), (43, 46)], none) == [(0, 39)]
+
+
 @pytest.mark.parametrize("colour", [0, 255])
 def test_fades_are_found(colour):
     plain = np.full((20, 27, 48, 3), float(colour))

@@ -201,6 +201,8 @@ def test_bad_films_are_named_with_their_cause(tmp_path, film):
     (tmp_path / "text.txt").write_text("no film\n" * 1000)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "half.mp4").write_bytes(film("h264-closed.mp4").read_bytes()[:9000])
+    (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 40)
     with av.open(str(tmp_path / "sound.mp4"), "w") as out, av.open(str(film("late.mp4"))) as source:
         track = out.add_stream_from_template(source.streams.audio[0])
         for packet in source.demux(audio=0):
@@ -208,7 +210,9 @@ def test_bad_films_are_named_with_their_cause(tmp_path, film):
                 packet.stream = track
                 out.mux(packet)
     cases = {
-        "text.mp4": "not a film",
+        "text.mp4": "is a text, not a film",
+        "half.mp4": "is cut off",
+        "noise.mp4": "is not a film that can be read",
         "text.txt": "is a text",
         "empty.mp4": "empty",
         "folder.mp4": "folder",

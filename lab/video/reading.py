@@ -114,7 +114,18 @@ def open_film(path) -> av.container.InputContainer:
     except PermissionError:
         raise FilmError(path, "may not be read; change its permissions.") from None
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise FilmError(path, f"is not a film that can be read ({cause(error)}).") from error
+        raise FilmError(path, _no_film(path, error)) from error
+
+
+def _no_film(path: Path, error: Exception) -> str:
+    """Why a file cannot be opened as a film, in a person's words where that can be told."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if b"\0" not in head:
+        return "is a text, not a film; name a film."
+    if head[4:8] == b"ftyp":  # MP4 and MOV write their index last
+        return "is cut off: the index that ends such a file is missing; copy or download it again."
+    return f"is not a film that can be read ({cause(error)})."
 
 
 def cause(error: Exception) -> str:
