@@ -49,6 +49,7 @@ WEARS = {
     "gate weave, 0.3 % of the width": Wear(weave=0.003),
     "all four": Wear(0.06, 0.04, 0.003, 2),
 }
+GOOD = {"preset": "veryfast", "crf": "23"}  # how films are written
 STOCK = 0.5  # the authors' threshold
 
 
@@ -78,11 +79,13 @@ class Tally:
         return 2 * self.right / max(1, 2 * self.right + self.false + self.missed)
 
 
-def make(frames: np.ndarray, truth: list[Transition], path: Path) -> Film:
+def make(
+    frames: np.ndarray, truth: list[Transition], path: Path, options: dict[str, str] = GOOD
+) -> Film:
     """Write a composed film and read it as an ingest does."""
     from av import VideoFrame
 
-    with video.Writer(path, SIZE, RATE, options={"preset": "veryfast", "crf": "23"}) as out:
+    with video.Writer(path, SIZE, RATE, options=options) as out:
         for number, frame in enumerate(frames):
             picture = VideoFrame.from_ndarray(frame, format="rgb24")
             out.write(picture.reformat(format="yuv420p", dst_colorspace="ITU709"), number / RATE)

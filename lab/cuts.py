@@ -25,7 +25,7 @@ import torch
 from safetensors.numpy import load
 from scipy.ndimage import binary_dilation, maximum_filter, median_filter
 
-VERSION = 2
+VERSION = 3
 STRIP = (48, 27)  # width and height of the frames that all detectors see
 CHUNK, OVERLAP = 3000, 320  # frames decided at once; frames of context on both sides
 LIT = 20  # brightness that a part of the picture must reach once, or it is a bar
@@ -41,6 +41,7 @@ SURE, LONG = 0.9, 16  # likelihood of a cut that a slow transition of fewer fram
 SHORTEST = 3  # frames that slow change takes at least
 GAP, FRAGMENT = 6, 10  # frames that may be missing in a slow transition; those of a fragment
 PACED, INSIDE = 32, 16  # frames the network sees of a slow transition, those inside it
+MIXED, ASIDE = 0.1, 0.4  # of the way over a cut: a mixed frame's least share; its way off that
 PEAK, REACH = 0.2, 0.35  # of the network's two outputs: something happens here; part of it
 
 
@@ -183,7 +184,7 @@ def _mirrored(places: np.ndarray, count: int) -> np.ndarray:
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt((vectors * vectors).mean(axis=1))
+    return np.sqrt((vectors * vectors).mean(axis=-1))
 
 
 class Perceptron:
@@ -253,6 +254,7 @@ def mark(strip: np.ndarray, pace: int = 1) -> Marks:
     _mark_cuts(marks, strip, sharp)
     slow = median_filter(Perceptron.packaged("slow")(slow_change(frames[::pace])), 5)
     _mark_gradual(marks, strip, slow.repeat(pace)[: len(strip)])
+    _mark_mixed(marks, frames)
     return marks
 
 
@@ -300,6 +302,23 @@ def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray) -> None:
         later = np.flatnonzero(slow[last + 1 : stop + 1] > EDGE)
         stop = min(stop, last + int(later[0])) if len(later) else stop
         marks.gradual[begin:stop] = np.maximum(marks.gradual[begin:stop], likely)
+
+
+def _mark_mixed(marks: Marks, frames: np.ndarray) -> None:
+    """Frames beside a cut that show both shots, as a conversion from another rate leaves them.
+
+    Such a frame lies on the straight line from the look before the cut to the look after it.
+    """
+    flat = frames.reshape(len(frames), -1)
+    for first, last in runs(marks.cut > PEAK):
+        cut = first + int(marks.cut[first : last + 1].argmax())
+        before, after = max(0, cut - 3), min(cut + 2, len(flat) - 1)
+        way = flat[after] - flat[before]
+        for place in range(before + 1, after):
+            step = flat[place] - flat[before]
+            share = float(step @ way) / (float(way @ way) + 1e-6)
+            if MIXED < share < 1 - MIXED and _length(step - share * way) < ASIDE * _length(way):
+                marks.gradual[place] = 1
 
 
 def _beside_a_cut(marks: Marks, first: int, last: int) -> bool:

@@ -65,6 +65,29 @@ def test_dissolves_are_found_as_spans(length):
     assert len(known - mixed) <= 0.3 * length and len(mixed) < 2.5 * length
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("seed", [40, 50])
+def test_frames_that_mix_both_shots_at_a_cut_are_in_neither(seed, count):
+    one, other = scene(seed, 60), scene(seed + 1, 60)
+    found, _ = starts(strip(one[:50], dissolve(one[50:], other, count), other[count:]))
+    assert found.transition_in.tolist() == ["cut", "cut"]
+    clean = (found[["clean_end", "clean_start"]] * 25).round().astype(int)
+    assert clean.clean_end[0] == 50 and clean.clean_start[1] == 50 + count
+
+
+def test_without_mixed_frames_a_cut_leaves_both_shots_whole():
+    found, _ = starts(strip(*(scene(seed, 50) for seed in range(60, 66))))
+    assert found.clean_start.tolist() == found.start.tolist()
+    assert found.clean_end.tolist() == found.end.tolist()
+
+
+def test_what_one_witness_leaves_open_the_other_decides():
+    open_, likely = np.full(3, cuts.PRIOR), np.array([0.1, 0.5, 0.9])
+    assert cuts._together(open_, likely) == pytest.approx(likely, abs=1e-3)
+    assert (cuts._together(likely, likely)[1:] > likely[1:]).all()
+    assert cuts._together(np.array([0.001]), np.array([0.3]))[0] < 0.01
+
+
 @pytest.mark.parametrize("opening", range(4, 24, 4))
 def test_a_film_may_open_and_close_inside_a_dissolve(opening):
     one, other = scene(1, 60), scene(2, 160)
