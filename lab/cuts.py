@@ -328,21 +328,19 @@ def _beside_a_cut(marks: Marks, first: int, last: int) -> bool:
 
 
 def _joined(spans: list[tuple[int, int]], cut: np.ndarray) -> list[tuple[int, int]]:
-    """Spans that belong together: a fragment with only some frames, and no cut, beside it.
+    """Fragments of slow change with only some frames, and no cut, between them, in one span.
 
-    Beside a long span a fragment is movement, and left away; beside another it is the rest of it.
+    Beside a long span a fragment stays by itself: it may be another transition that follows.
     """
     whole = spans[:1]
     for first, last in spans[1:]:
         before, after = whole[-1]
         lengths = after - before + 1, last - first + 1
         apart = first - after > GAP or (cut[max(0, after) : first + 1] > CUT).any()
-        if apart or min(lengths) >= FRAGMENT:
+        if apart or min(lengths) >= FRAGMENT or max(lengths) >= 2 * FRAGMENT:
             whole.append((first, last))
-        elif max(lengths) < 2 * FRAGMENT:
+        else:
             whole[-1] = before, last
-        elif lengths[1] > lengths[0]:
-            whole[-1] = first, last
     return whole
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from lab.cuts import LONG, SURE, runs
 from lab.video import WHOLE, Box
 
-VERSION = 4
+VERSION = 5
 CUT = 0.3  # likelihood from which a cut is believed (measured: 0.5 misses some, finds none less)
 GRADUAL = 0.5  # likelihood from which a frame is part of a transition that takes time
 SLOW = 5  # such a transition over this many frames or more is no cut
@@ -25,6 +25,7 @@ FLAT = 6.0  # spread below which a frame is of one colour
 BLACK_FRAMES = 4  # black that lasts this long stands as a shot of its own,
 HELD = 12  # and this long if it was faded to and from
 BAR = 34  # luma (limited range, black is 16) that a row or column of a bar does not exceed
+LEFT = 0.25  # part of a shot that must be left beside its fades, or half of them is taken too
 MOMENT = 3.0  # seconds that a moment lasts at most
 
 SHOTS = {
@@ -106,7 +107,7 @@ def find_shots(
     rows = []
     for index, (entry, leave) in enumerate(pairwise([opening[0], *inner, closing[0]])):
         first, after = entry.begin, leave.begin
-        clean, spoilt = max(first, entry.last + 1), min(after, leave.first)
+        clean, spoilt = _clean(entry, leave)
         if clean >= spoilt:  # all of it is transition
             clean = min(max(first, (clean + spoilt) // 2), after - 1)
             spoilt = clean + 1
@@ -117,6 +118,22 @@ def find_shots(
         flags = _flags(light[first:after], dark[first:after])
         rows.append((*place, stamps[clean], stamps[spoilt], key, flags))
     return pd.DataFrame(rows, columns=list(SHOTS)).astype(SHOTS)
+
+
+def _clean(entry: Transition, leave: Transition) -> tuple[int, int]:
+    """First frame of a shot on which no transition is seen, and the first on which one is again.
+
+    A fade shows no other shot: where hardly anything is left beside fades, their lighter half is
+    taken too.
+    """
+    first, after = entry.begin, leave.begin
+    clean, spoilt = max(first, entry.last + 1), min(after, leave.first)
+    if spoilt - clean < LEFT * (after - first):
+        if entry.kind == "fade":
+            clean = min(clean, (first + entry.last + 1) // 2)
+        if leave.kind == "fade":
+            spoilt = max(spoilt, (leave.first + after + 1) // 2)
+    return clean, spoilt
 
 
 def find_transitions(cuts: np.ndarray, light: np.ndarray) -> list[Transition]:

@@ -49,6 +49,16 @@ def test_a_blend_of_two_shots_at_a_cut_is_not_clean():
     assert clean(found) == [(0, 37), (41, 99)]
 
 
+def test_of_a_shot_that_is_nearly_all_fade_the_lighter_half_counts():
+    # black, a fade-in of 80 frames, five frames of light, a cut
+    found = table(200, here=[(105, 0.9)], slow=[(20, 99)], black=[(0, 19)])
+    assert told(found) == [(0, "fade", "black"), (20, "fade", ""), (105, "cut", "")]
+    assert clean(found)[1] == (60, 104)
+    # with enough left, none of it
+    found = table(200, here=[(150, 0.9)], slow=[(20, 99)], black=[(0, 19)])
+    assert clean(found)[1] == (100, 149)
+
+
 def test_a_dissolve_is_cut_in_its_middle_and_not_clean():
     found = table(200, slow=[(80, 119)])
     assert told(found) == [(0, "cut", ""), (100, "dissolve", "")]
