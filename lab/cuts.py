@@ -25,7 +25,7 @@ import torch
 from safetensors.numpy import load
 from scipy.ndimage import binary_dilation, maximum_filter, median_filter
 
-VERSION = 3
+VERSION = 4
 STRIP = (48, 27)  # width and height of the frames that all detectors see
 CHUNK, OVERLAP = 3000, 320  # frames decided at once; frames of context on both sides
 LIT = 20  # brightness that a part of the picture must reach once, or it is a bar
@@ -42,7 +42,11 @@ SHORTEST = 3  # frames that slow change takes at least
 GAP, FRAGMENT = 6, 10  # frames that may be missing in a slow transition; those of a fragment
 PACED, INSIDE = 32, 16  # frames the network sees of a slow transition, those inside it
 MIXED, ASIDE = 0.1, 0.4  # of the way over a cut: a mixed frame's least share; its way off that
-PEAK, REACH = 0.2, 0.35  # of the network's two outputs: something happens here; part of it
+PEAK, REACH = 0.25, 0.5  # of the network's two outputs: something happens here; part of it
+FAINT = 0.1  # of the first, without which the second is not believed
+FLASH, BRIGHTER = 16, 10  # frames in which a flash is over; levels (of 255) by which it rises
+BACK = 0.25  # of that rise, within which the picture is what it was
+EMPTY, NEAR = 3.0, 3  # spread of brightness (0-255) of a frame of one colour; frames beside it
 
 
 def small(strip: np.ndarray) -> np.ndarray:
@@ -253,7 +257,10 @@ def mark(strip: np.ndarray, pace: int = 1) -> Marks:
     sharp = Perceptron.packaged("sharp")(sharp_change(frames))
     _mark_cuts(marks, strip, sharp)
     slow = median_filter(Perceptron.packaged("slow")(slow_change(frames[::pace])), 5)
-    _mark_gradual(marks, strip, slow.repeat(pace)[: len(strip)])
+    slow = slow.repeat(pace)[: len(strip)]
+    for first, last in _flashes(marks, frames):
+        marks.cut[first : last + 1] = slow[first : last + 1] = 0
+    _mark_gradual(marks, strip, slow, _empty(frames))
     _mark_mixed(marks, frames)
     return marks
 
@@ -284,16 +291,47 @@ def _together(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return both / (1 + both)
 
 
-def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray) -> None:
-    """Slow transitions that the network confirms: a slow pan changes as evenly as they do."""
+def _flashes(marks: Marks, frames: np.ndarray) -> list[tuple[int, int]]:
+    """Where light comes at once and dies away, and the picture is then what it was.
+
+    A short shot that is answered by the one before it goes with a second cut, a flash without.
+    """
+    flat, light = frames.reshape(len(frames), -1), frames[:, 0].mean(axis=1)
+    found = []
+    for first, last in runs(marks.cut > PEAK):
+        cut = first + int(marks.cut[first : last + 1].argmax())
+        if not 0 < cut < len(flat) - 1 or light[cut] < light[cut - 1] + BRIGHTER:
+            continue
+        rise = _length(flat[cut] - flat[cut - 1])
+        for end in range(cut + 1, min(cut + FLASH, len(flat))):
+            if light[end] > light[end - 1] + 1 or (end > last and marks.cut[end] > PEAK):
+                break
+            if _length(flat[end] - flat[cut - 1]) < BACK * rise:
+                found.append((first, end))
+                break
+    return found
+
+
+def _empty(frames: np.ndarray) -> np.ndarray:
+    """Frames of one colour, black as a rule, and those beside them."""
+    empty = frames[:, 0].std(axis=1) < EMPTY
+    return binary_dilation(empty, iterations=NEAR) if empty.any() else empty
+
+
+def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray, empty: np.ndarray) -> None:
+    """Slow transitions: those out of black or into it, and others that the network confirms.
+
+    A slow pan changes as evenly as a dissolve, but not from nothing.
+    """
     for first, last in _joined(runs(slow > EDGE), marks.cut):
         likely = slow[first : last + 1].max()
         length = last + 1 - first
         if likely < SLOW or length < SHORTEST or _beside_a_cut(marks, first, last):
             continue
-        marks.seen += PACED
-        if not _confirmed(strip, first, last):
-            continue
+        if not empty[first : last + 1].any():
+            marks.seen += PACED
+            if not _confirmed(strip, first, last):
+                continue
         wider = 1 + length // 16  # the ends of a slow transition hardly show
         begin, stop = max(0, first - wider), last + 1 + wider
         # Two that follow each other stay two.
@@ -352,7 +390,8 @@ def _confirmed(strip: np.ndarray, first: int, last: int) -> bool:
     here, reach = look(strip[np.clip(places, 0, len(strip) - 1)])
     half = -(-length // (2 * pace)) + 1
     middle = slice(PACED // 2 - half, PACED // 2 + half + 1)
-    return bool(here[middle].max() > PEAK or reach[middle].max() > REACH)
+    peak, most = here[middle].max(), reach[middle].max()
+    return bool(peak > PEAK or (most > REACH and peak > FAINT))
 
 
 @lru_cache(maxsize=1)

@@ -118,10 +118,29 @@ def test_fades_are_found(colour):
     assert abs(found.start_frame[1] - 110) <= 2
 
 
+def test_fades_out_of_black_and_into_it_need_no_network():
+    black = np.zeros((30, 27, 48, 3))
+    one = scene(3, 160)
+    film = strip(
+        black, dissolve(black, one, 30), one[30:130], dissolve(one[130:], black, 30), black
+    )
+    found, marks = starts(film)
+    assert found["flags"].tolist() == ["black", "", "black"] and marks.seen == 0
+    assert found.transition_in.tolist()[1:] == ["fade", "fade"]
+
+
 def test_flashes_are_no_cuts():
     film = scene(5, 120)
     for at, count in ((30, 1), (60, 2), (90, 3)):
         film[at : at + count] = 250
+    assert len(starts(strip(film))[0]) == 1
+
+
+@pytest.mark.parametrize("fading", [2, 5, 8])
+def test_a_flash_that_dies_away_is_no_cut(fading):
+    film = scene(5, 120)
+    for place, share in enumerate([1, *np.linspace(1, 0, fading + 2)[1:-1]]):
+        film[60 + place] = film[60 + place] * (1 - share) + 250 * share
     assert len(starts(strip(film))[0]) == 1
 
 
