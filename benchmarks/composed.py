@@ -4,7 +4,7 @@ Takes come from a folder of clips: what TransNetV2 sees no transition in. They a
 faded and wiped together; in between stands what a detector must not fall for: flashes, strobe,
 whip pans, someone walking past the lens, light switched on and off, and worn film.
 
-Used to fit what `lab.cuts` knows and, with other takes, to measure it.
+Used to fit what `lab.change` knows and, with other takes, to measure it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fit what `lab.cuts` knows of sharp and slow change, on films composed of a folder's clips.
+"""Fit what `lab.change` knows of sharp and slow change, on films composed of a folder's clips.
 
     python benchmarks/fit_cuts.py CLIPS [--stills FOLDER] [--half] [--out cuts.safetensors]
 
@@ -20,7 +20,7 @@ from composed import compose, draw_stills, read_stills, read_takes
 from safetensors.numpy import save_file
 from tqdm import tqdm, trange
 
-from lab.cuts import lit, sharp_change, slow_change, small
+from lab.change import lit, sharp_change, slow_change, small
 from lab.shots import Transition
 
 LAYERS = {"sharp": (32, 16), "slow": (96, 48)}

@@ -36,6 +36,7 @@ from safetensors.numpy import load_file
 from tqdm import tqdm
 
 from lab import cuts, shots, video
+from lab.change import Perceptron
 from lab.films import find_films
 from lab.shots import Transition
 
@@ -354,7 +355,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.weights:
         weights = load_file(args.weights)
-        cuts.Perceptron.packaged = lambda name: cuts.Perceptron(
+        Perceptron.packaged = lambda name: Perceptron(
             {k.split(".")[1]: w for k, w in weights.items() if k.split(".")[0] == name}
         )
     detectors = {name: DETECTORS[name] for name in args.detectors}
