@@ -50,6 +50,16 @@ def lit(frames: np.ndarray) -> np.ndarray:
     return frames[:, :, ever] if ever.mean() > 0.3 else frames
 
 
+def settled(frames: np.ndarray) -> np.ndarray:
+    """Frames as the median of three: what is there for one frame alone, such as dirt, is gone."""
+    if len(frames) < 3:
+        return frames
+    before, after = frames[:-2], frames[2:]
+    low, high = np.minimum(before, after), np.maximum(before, after)
+    middle = np.clip(frames[1:-1], low, high)
+    return np.concatenate([frames[:1], middle, frames[-1:]])
+
+
 def sharp_change(frames: np.ndarray) -> np.ndarray:
     """Measures of a sharp change at every frame, against what changes about it.
 

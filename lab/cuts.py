@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from scipy.ndimage import binary_dilation, maximum_filter, median_filter
 
-from lab.change import Perceptron, lit, rms, sharp_change, slow_change, small
+from lab.change import Perceptron, lit, rms, settled, sharp_change, slow_change, small
 
-VERSION = 4
+VERSION = 5
 STRIP = (48, 27)  # width and height of the frames that all detectors see
 CHUNK, OVERLAP = 3000, 320  # frames decided at once; frames of context on both sides
 NOTHING, CUT = 0.05, 0.98  # likelihoods between which a cut is unsure
@@ -77,7 +77,7 @@ def mark(strip: np.ndarray, pace: int = 1) -> Marks:
     marks = Marks(*np.zeros((2, len(strip)), np.float32))
     sharp = Perceptron.packaged("sharp")(sharp_change(frames))
     _mark_cuts(marks, strip, sharp)
-    slow = median_filter(Perceptron.packaged("slow")(slow_change(frames[::pace])), 5)
+    slow = median_filter(Perceptron.packaged("slow")(slow_change(settled(frames[::pace]))), 5)
     slow = slow.repeat(pace)[: len(strip)]
     for first, last in _flashes(marks, frames):
         marks.cut[first : last + 1] = slow[first : last + 1] = 0

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lab import cuts
+from lab.change import settled
 from lab.cuts import STRIP, CutFinder, mark
 from lab.sample import numbered_film
 from lab.shots import find_shots
@@ -127,6 +128,16 @@ def test_fades_out_of_black_and_into_it_need_no_network():
     found, marks = starts(film)
     assert found["flags"].tolist() == ["black", "", "black"] and marks.seen == 0
     assert found.transition_in.tolist()[1:] == ["fade", "fade"]
+
+
+def test_what_is_there_for_one_frame_alone_is_gone_when_settled():
+    rng = np.random.default_rng(0)
+    ramp = np.arange(30, dtype=np.float32)[:, None, None] * np.ones((30, 3, 8), np.float32)
+    dirty = ramp.copy()
+    dirty[np.arange(3, 27, 4), :, rng.integers(0, 8, 6)] = 250
+    assert np.array_equal(settled(ramp), ramp)
+    assert np.abs(settled(dirty) - ramp).max() <= 1
+    assert settled(ramp[:2]).shape == (2, 3, 8)
 
 
 def test_flashes_are_no_cuts():
