@@ -15,14 +15,15 @@ from tqdm.auto import tqdm
 
 from lab.channels import unit
 
-VERSION = 2
+VERSION = 3
 RATE = 10.0  # looks a second
 PAUSE = 2  # looks between which change is measured
 CROPS = (1.0, 0.94, 0.88)  # parts of the other's picture that one may show
 SHORTEST = 6  # looks that two shots must have in common
-RIVALS = 24  # shots most alike in the mean that are looked at closely
-LIKE = 0.8  # likeness of mean layouts from which it is worth a look
+RIVALS = 12  # shots most alike in the mean that are looked at closely
+LIKE = 0.75  # likeness of mean layouts from which it is worth a look
 LAYOUT, CHANGE, STILL = 0.85, 0.6, 0.99  # likeness of layouts; of changes; where nothing moves
+MOST = 2.5  # mean deviations of brightness beyond which a part of a picture counts for no more
 MOVING = 0.02  # length of the change of a unit layout, a look, from which something moves
 SHIFTS = 8  # places at which layouts agree best, at which changes are compared
 BLOCK = 1024  # rows compared at once
@@ -152,8 +153,14 @@ def _inner(layouts: np.ndarray, part: float) -> np.ndarray:
 
 
 def _flat(layouts: np.ndarray) -> np.ndarray:
-    """Layouts as unit vectors without their mean, (n, 144)."""
-    flat = layouts.reshape(len(layouts), -1)
+    """Layouts as unit vectors without their mean, (n, 144).
+
+    Nothing stands out by more than some mean deviations, or a channel's mark would outweigh a
+    dark picture.
+    """
+    flat = layouts.reshape(len(layouts), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat = np.clip(flat / (np.abs(flat).mean(axis=1, keepdims=True) + 2), -MOST, MOST)
     return unit(flat - flat.mean(axis=1, keepdims=True)).astype(np.float32)
 
 
