@@ -19,7 +19,7 @@ from scipy.ndimage import binary_dilation, maximum_filter, median_filter
 
 from lab.change import Perceptron, lit, rms, settled, sharp_change, slow_change, small
 
-VERSION = 5
+VERSION = 6
 STRIP = (48, 27)  # width and height of the frames that all detectors see
 CHUNK, OVERLAP = 3000, 320  # frames decided at once; frames of context on both sides
 NOTHING, CUT = 0.05, 0.98  # likelihoods between which a cut is unsure
@@ -92,13 +92,14 @@ def _mark_cuts(marks: Marks, strip: np.ndarray, sharp: np.ndarray) -> None:
     near = binary_dilation(sharp >= CUT, iterations=2)
     unsure = (sharp > NOTHING) & (sharp < CUT) & ~near
     asked = binary_dilation(unsure, iterations=2)
+    doubt = maximum_filter(np.where(unsure, sharp, 0), 5)
     for first, last in runs(binary_dilation(unsure, iterations=AROUND)):
         stretch = slice(first, last + 1)
         here, reach = look(strip[stretch])
         marks.seen += len(here)
         here[1:], here[0] = here[:-1].copy(), 0  # it marks the frame before the cut
         here[~asked[stretch]] = 0
-        likely = _together(maximum_filter(sharp, 5)[stretch], here)
+        likely = np.where(asked[stretch], _together(doubt[stretch], here), 0)
         marks.cut[stretch] = np.maximum(marks.cut[stretch], likely)
         for begin, end in runs(reach > 0.5):
             if here[begin : end + 2].max() > PEAK:

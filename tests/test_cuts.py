@@ -82,6 +82,12 @@ def test_without_mixed_frames_a_cut_leaves_both_shots_whole():
     assert found.clean_end.tolist() == found.end.tolist()
 
 
+def test_a_sure_cut_is_one_frame_wide():
+    film = strip(*(scene(seed, 40) for seed in range(70, 76)))
+    film[100:103] = np.clip(film[100:103].astype(int) + 60, 0, 255)  # a flash, to be asked about
+    assert np.flatnonzero(mark(film).cut > cuts.PEAK).tolist() == [40, 80, 120, 160, 200]
+
+
 def test_what_one_witness_leaves_open_the_other_decides():
     open_, likely = np.full(3, cuts.PRIOR), np.array([0.1, 0.5, 0.9])
     assert cuts._together(open_, likely) == pytest.approx(likely, abs=1e-3)

@@ -43,7 +43,7 @@ function render({ model, el }) {
     undo,
     button("Keep these cuts", () => send("keep")));
   const status = element("div", { className: "status", role: "status" });
-  const near = element("img", { className: "near", alt: "frames about the cut; the fifth begins the new shot" });
+  const near = element("img", { className: "near", hidden: true, alt: "frames about the cut; the fifth begins the new shot" });
   const style = element("style", { textContent: `
     .cutting { font: 13px var(--jp-ui-font-family, sans-serif); color: var(--jp-ui-font-color1, #222) }
     .cutting .bar { display: flex; gap: 8px; align-items: center; flex-wrap: wrap; margin-bottom: 6px }
@@ -124,7 +124,7 @@ function render({ model, el }) {
   model.on("change:strip", draw);
   model.on("change:begins change:undoable", mark);
   model.on("change:status", () => { status.textContent = model.get("status"); });
-  model.on("change:near", () => { near.src = address(model.get("near")); });
+  model.on("change:near", () => { near.src = address(model.get("near")); near.hidden = false; });
   draw();
 }
 
