@@ -90,20 +90,32 @@ def make(
         for number, frame in enumerate(frames):
             picture = VideoFrame.from_ndarray(frame, format="rgb24")
             out.write(picture.reformat(format="yuv420p", dst_colorspace="ITU709"), number / RATE)
-    strip = [
-        video.small_rgb(frame.picture, *cuts.STRIP)
-        for frame in video.Reader(path, size=video.proxy_size(*SIZE), matrix="bt601")
-    ]
-    light = np.array([(frame.mean(), frame.std()) for frame in strip], np.float32)
-    return Film(path, np.stack(strip), light, truth)
+    strip, _ = read_strip(path)
+    return Film(path, strip, light_of(strip), truth)
+
+
+def read_strip(path: Path) -> tuple[np.ndarray, float]:
+    """A film's frames as an ingest sees them, and its rate."""
+    info = video.probe(path)
+    reader = video.Reader(path, size=video.proxy_size(info.width, info.height), matrix="bt601")
+    return np.stack([video.small_rgb(f.picture, *cuts.STRIP) for f in reader]), info.fps
+
+
+def light_of(strip: np.ndarray) -> np.ndarray:
+    return np.array([(frame.mean(), frame.std()) for frame in strip], np.float32)
+
+
+def cascade(strip: np.ndarray, rate: float) -> tuple[np.ndarray, int]:
+    """What `lab.cuts` says of every frame, and how many the network was shown."""
+    finder = cuts.CutFinder(rate)
+    for frame in strip:
+        finder.push(frame)
+    return finder.finish(), finder.seen
 
 
 def ours(film: Film) -> list[Transition]:
-    finder = cuts.CutFinder(RATE)
-    for frame in film.strip:
-        finder.push(frame)
-    found = finder.finish()
-    ours.seen += finder.seen
+    found, seen = cascade(film.strip, RATE)
+    ours.seen += seen
     return shots.find_transitions(found, film.light)
 
 
@@ -246,16 +258,13 @@ def density(takes, seed: int) -> None:
         strip = np.concatenate(parts)
         strip = strip.reshape(len(strip), 27, 2, 48, 2, 3).mean((2, 4)).astype(np.uint8)
         before = time.process_time()
-        finder = cuts.CutFinder(RATE)
-        for frame in strip:
-            finder.push(frame)
-        finder.finish()
+        _, seen = cascade(strip, RATE)
         spent = (time.process_time() - before) / len(strip)
         before = time.process_time()
         full_network(strip[:1000])
         full = (time.process_time() - before) / 1000
         print(
-            f"{seconds:>12}{len(strip):>8}{1000 * spent:>8.2f}{finder.seen / len(strip):>9.1%}"
+            f"{seconds:>12}{len(strip):>8}{1000 * spent:>8.2f}{seen / len(strip):>9.1%}"
             f"{full / spent:>9.1f}",
             flush=True,
         )
@@ -271,14 +280,12 @@ def real(folder: Path, out: Path, cache: Path | None) -> None:
         except video.FilmError:
             continue
         full = _remembered(strip, cache / f"{path.parent.name}-{path.stem}.npy")
-        light = np.array([(frame.mean(), frame.std()) for frame in strip], np.float32)
+        light = light_of(strip)
         here = np.concatenate([[0], full[0][:-1]])  # it marks the frame before a cut
         theirs = shots.find_transitions(np.stack([here, full[1]], axis=1), light)
-        finder = cuts.CutFinder(fps)
-        for frame in strip:
-            finder.push(frame)
-        mine = shots.find_transitions(finder.finish(), light)
-        frames, seen = frames + len(strip), seen + finder.seen
+        marks, shown_it = cascade(strip, fps)
+        mine = shots.find_transitions(marks, light)
+        frames, seen = frames + len(strip), seen + shown_it
         for who, ones, others in (("lab", mine, theirs), ("network", theirs, mine)):
             for one in ones:
                 alone = not any(_near(one, other) for other in others)
@@ -296,13 +303,6 @@ def real(folder: Path, out: Path, cache: Path | None) -> None:
         out.mkdir(parents=True, exist_ok=True)
         draw(shown, out / "differences.png")
         print(f"{len(shown)} differences, each with sixteen frames: {out / 'differences.png'}")
-
-
-def read_strip(path: Path) -> tuple[np.ndarray, float]:
-    """A film's frames as an ingest sees them, and its rate."""
-    info = video.probe(path)
-    reader = video.Reader(path, size=video.proxy_size(info.width, info.height), matrix="bt601")
-    return np.stack([video.small_rgb(f.picture, *cuts.STRIP) for f in reader]), info.fps
 
 
 def _remembered(strip: np.ndarray, known: Path) -> np.ndarray:
@@ -355,9 +355,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.weights:
         weights = load_file(args.weights)
-        Perceptron.packaged = lambda name: Perceptron(
-            {k.split(".")[1]: w for k, w in weights.items() if k.split(".")[0] == name}
-        )
+        Perceptron.packaged = lambda name: Perceptron.named(name, weights)
     detectors = {name: DETECTORS[name] for name in args.detectors}
     if set(args.parts) - {"real", "density"}:
         takes = chosen(read_takes(args.clips, SIZE, args.cache), args.half)

@@ -194,7 +194,13 @@ class Perceptron:
     @lru_cache(maxsize=2)
     def packaged(cls, name: str) -> Perceptron:
         """``sharp`` or ``slow``."""
-        weights = load(resources.files("lab").joinpath("cuts.safetensors").read_bytes())
+        return cls.named(
+            name, load(resources.files("lab").joinpath("cuts.safetensors").read_bytes())
+        )
+
+    @classmethod
+    def named(cls, name: str, weights: dict[str, np.ndarray]) -> Perceptron:
+        """One of those in a file that ``benchmarks/fit_cuts.py`` wrote."""
         return cls({k.split(".")[1]: w for k, w in weights.items() if k.split(".")[0] == name})
 
     def __call__(self, measures: np.ndarray) -> np.ndarray:

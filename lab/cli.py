@@ -140,7 +140,7 @@ def _weights(text: str) -> Weights:
         if name not in weights:
             raise argparse.ArgumentTypeError(f"{pair!r}: there is no such channel, only {known}")
         try:
-            weights[name] = Weights(**{name: value}).model_dump()[name]
+            weights[name] = getattr(Weights(**{name: value}), name)
         except ValueError:
             raise argparse.ArgumentTypeError(
                 f"{pair!r}: write {name}= and a number from 0 to 1, such as {name}=0.5"
@@ -185,20 +185,20 @@ def shots(args) -> str:
     film_id = ingest_one(path, workspace)
     times = load_frames(workspace, film_id)["times"]
     fps = float(load_films(workspace).set_index("film_id").fps[film_id])
-    before = load_archive(workspace, films=[film_id]).shots.start_frame.tolist()
-    if args.cuts:
-        begins = read_cuts(args.cuts, times, fps, before)
-        recut(workspace, film_id, times[[0, *begins]].tolist())
-    if args.reset:
-        recut(workspace, film_id, None)
-    table = load_archive(workspace, films=[film_id]).shots
+    table, changed = load_archive(workspace, films=[film_id]).shots, ""
+    if args.cuts or args.reset:
+        before, starts = table.start_frame.tolist(), None
+        if args.cuts:
+            starts = times[[0, *read_cuts(args.cuts, times, fps, before)]].tolist()
+        recut(workspace, film_id, starts)
+        table = load_archive(workspace, films=[film_id]).shots
+        changed = _changed(before, table.start_frame.tolist())
     if args.out and Path(args.out).suffix.lower() == ".png":
         shot_sheet(table, partial(thumbnail_path, workspace, film_id), args.out)
     elif args.out:
         write_cuts(args.out, table, times, fps, path)
-    elif not (args.cuts or args.reset):
+    elif not changed:
         print(table[LISTED].to_string(index=False))
-    changed = _changed(before, table.start_frame.tolist()) if args.cuts or args.reset else ""
     place = f" -> {args.out}" if args.out else ""
     return f"{_count(table, 'shot')} of {path}{changed}{place}"
 

@@ -35,7 +35,8 @@ PEAK, REACH = 0.25, 0.5  # of the network's two outputs: something happens here;
 FAINT = 0.1  # of the first, without which the second is not believed
 FLASH, BRIGHTER = 16, 10  # frames in which a flash is over; levels (of 255) by which it rises
 BACK = 0.25  # of that rise, within which the picture is what it was
-EMPTY, NEAR = 3.0, 3  # spread of brightness (0-255) of a frame of one colour; frames beside it
+EMPTY = 3.0  # spread of brightness (0-255) below which a frame is empty
+NEAR = 3  # frames between a fade's end and the black it comes from or goes to
 
 
 @dataclass
@@ -91,16 +92,14 @@ def _mark_cuts(marks: Marks, strip: np.ndarray, sharp: np.ndarray) -> None:
     marks.cut[:] = np.where(sharp >= CUT, sharp, 0)
     near = binary_dilation(sharp >= CUT, iterations=2)
     unsure = (sharp > NOTHING) & (sharp < CUT) & ~near
-    asked = binary_dilation(unsure, iterations=2)
     doubt = maximum_filter(np.where(unsure, sharp, 0), 5)
     for first, last in runs(binary_dilation(unsure, iterations=AROUND)):
         stretch = slice(first, last + 1)
         here, reach = look(strip[stretch])
         marks.seen += len(here)
         here[1:], here[0] = here[:-1].copy(), 0  # it marks the frame before the cut
-        here[~asked[stretch]] = 0
-        likely = np.where(asked[stretch], _together(doubt[stretch], here), 0)
-        marks.cut[stretch] = np.maximum(marks.cut[stretch], likely)
+        here[doubt[stretch] == 0] = 0  # only what is unsure, and the two frames beside it
+        marks.cut[stretch] = np.maximum(marks.cut[stretch], _together(doubt[stretch], here))
         for begin, end in runs(reach > 0.5):
             if here[begin : end + 2].max() > PEAK:
                 marks.gradual[first + begin : first + end + 1] = reach[begin : end + 1]
@@ -148,7 +147,7 @@ def _mark_gradual(marks: Marks, strip: np.ndarray, slow: np.ndarray, empty: np.n
     for first, last in _joined(runs(slow > EDGE), marks.cut):
         likely = slow[first : last + 1].max()
         length = last + 1 - first
-        if likely < SLOW or length < SHORTEST or _beside_a_cut(marks, first, last):
+        if likely < SLOW or length < SHORTEST or beside_a_cut(marks.cut, first, last):
             continue
         if not empty[first : last + 1].any():
             marks.seen += PACED
@@ -170,8 +169,7 @@ def _mark_mixed(marks: Marks, frames: np.ndarray) -> None:
     Such a frame lies on the straight line from the look before the cut to the look after it.
     """
     flat = frames.reshape(len(frames), -1)
-    for first, last in runs(marks.cut > PEAK):
-        cut = first + int(marks.cut[first : last + 1].argmax())
+    for cut in peaks(marks.cut, PEAK):
         before, after = max(0, cut - 3), min(cut + 2, len(flat) - 1)
         way = flat[after] - flat[before]
         for place in range(before + 1, after):
@@ -181,10 +179,10 @@ def _mark_mixed(marks: Marks, frames: np.ndarray) -> None:
                 marks.gradual[place] = 1
 
 
-def _beside_a_cut(marks: Marks, first: int, last: int) -> bool:
+def beside_a_cut(cut: np.ndarray, first: int, last: int) -> bool:
     """Whether a sure cut explains a short stretch of change: what moves there is no dissolve."""
     short = last + 1 - first < LONG
-    return short and bool((marks.cut[max(0, first - 2) : last + 3] > SURE).any())
+    return short and bool((cut[max(0, first - 2) : last + 3] > SURE).any())
 
 
 def _joined(spans: list[tuple[int, int]], cut: np.ndarray) -> list[tuple[int, int]]:
@@ -256,6 +254,15 @@ def runs(mask: np.ndarray) -> list[tuple[int, int]]:
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
+
+
+def peaks(likely: np.ndarray, least: float) -> list[int]:
+    """Where each stretch of likelihoods above `least` is at its height.
+
+    >>> peaks(np.array([0, 0.4, 0.9, 0, 0.5]), 0.3)
+    [2, 4]
+    """
+    return [a + int(likely[a : b + 1].argmax()) for a, b in runs(likely > least)]
 
 
 class CutFinder:

@@ -98,7 +98,6 @@ def same(longer: np.ndarray, shorter: np.ndarray) -> bool:
     longer, shorter : ndarray, shapes (n, 9, 16) and (m, 9, 16), m no greater than n
         Layouts of brightness, one a look.
     """
-    longer, shorter = longer.astype(np.float32), shorter.astype(np.float32)
     for crop in CROPS:
         if _within(_flat(_inner(longer, crop)), _flat(shorter)):
             return True

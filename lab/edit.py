@@ -339,12 +339,12 @@ def _held(edit: Edit, path: Path) -> tuple[list[Row], list[int]]:
 
 
 def _differs(shot: Row, written: dict) -> bool:
+    """Whether a row says something else than a row of the CSV, in which nothing reads as NaN."""
     for name in ("kind", "match_film", "in_match", "speed", "mirror"):
-        value, was = getattr(shot, name), written.get(name)
-        if isinstance(value, float) and _is_number(was):
-            if abs(value - was) > 1e-6:
-                return True
-        elif (value or "") != ("" if pd.isna(was) or was is None else was or ""):
+        value, was = getattr(shot, name) or 0, written.get(name)
+        was = 0 if pd.isna(was) else was
+        numbers = _is_number(value) and _is_number(was)
+        if abs(value - was) > 1e-6 if numbers else value != was:
             return True
     return False
 

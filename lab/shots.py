@@ -12,15 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lab.cuts import LONG, SURE, runs
+from lab.cuts import EMPTY, NEAR, beside_a_cut, peaks, runs
 from lab.video import WHOLE, Box
 
 VERSION = 5
 CUT = 0.3  # likelihood from which a cut is believed (measured: 0.5 misses some, finds none less)
 GRADUAL = 0.5  # likelihood from which a frame is part of a transition that takes time
 SLOW = 5  # such a transition over this many frames or more is no cut
-NEAR_BLACK = 3  # frames between a fade's end and the black it comes from or goes to
-BLACK, EMPTY = 24.0, 3.0  # mean and spread (0-255) below which a frame is black: no title in it
+BLACK = 24.0  # mean (0-255) below which an empty frame is black: no title in it
 FLAT = 6.0  # spread below which a frame is of one colour
 BLACK_FRAMES = 4  # black that lasts this long stands as a shot of its own,
 HELD = 12  # and this long if it was faded to and from
@@ -143,20 +142,15 @@ def find_transitions(cuts: np.ndarray, light: np.ndarray) -> list[Transition]:
     of frames.
     """
     count, dark = len(cuts), _dark(light)
-    peaks = [a + int(cuts[a : b + 1, 0].argmax()) for a, b in runs(cuts[:, 0] > CUT)]
+    jumps = peaks(cuts[:, 0], CUT)
     spans = _spans(cuts[:, 1] > GRADUAL, dark)
     # What jumps is a cut, whatever moves beside it, unless it is only the edge of a long change.
-    sure = np.flatnonzero(cuts[:, 0] > SURE)
-    spans = [
-        (first, last)
-        for first, last in spans
-        if last - first + 1 >= LONG or not ((sure >= first - 2) & (sure <= last + 2)).any()
-    ]
+    spans = [span for span in spans if not beside_a_cut(cuts[:, 0], *span)]
     found = []
     for first, last in _black(dark, spans):
-        before = [span for span in spans if 0 <= first - 1 - span[1] <= NEAR_BLACK]
-        after = [span for span in spans if 0 <= span[0] - last - 1 <= NEAR_BLACK]
-        sharp = [any(abs(peak - at) <= 1 for peak in peaks) for at in (first, last + 1)]
+        before = [span for span in spans if 0 <= first - 1 - span[1] <= NEAR]
+        after = [span for span in spans if 0 <= span[0] - last - 1 <= NEAR]
+        sharp = [any(abs(jump - at) <= 1 for jump in jumps) for at in (first, last + 1)]
         if not (before or after or any(sharp)) and last - first + 1 < HELD:
             continue  # dark for a moment: night, or strobe
         kinds = [
@@ -166,15 +160,15 @@ def find_transitions(cuts: np.ndarray, light: np.ndarray) -> list[Transition]:
         found.append(Transition(first, kinds[0], before[0][0] if before else first, first - 1))
         found.append(Transition(last + 1, kinds[1], last + 1, after[0][1] if after else last))
         spans = [span for span in spans if span not in before + after]
-        peaks = [peak for peak in peaks if not first - SLOW < peak <= last + SLOW]
+        jumps = [jump for jump in jumps if not first - SLOW < jump <= last + SLOW]
     for first, last in spans:
         found.append(_gradual(first, last, dark, light))
-    for peak in peaks:
+    for jump in jumps:
         if not any(
-            t.first - 2 <= peak <= t.last + 2 for t in found if t.last - t.first + 1 >= SLOW
+            t.first - 2 <= jump <= t.last + 2 for t in found if t.last - t.first + 1 >= SLOW
         ):
-            mixed = [run for run in runs(cuts[:, 1] > GRADUAL) if run[0] - 1 <= peak <= run[1] + 1]
-            found.append(Transition(peak, "cut", *(mixed[0] if mixed else (peak, peak - 1))))
+            mixed = [run for run in runs(cuts[:, 1] > GRADUAL) if run[0] - 1 <= jump <= run[1] + 1]
+            found.append(Transition(jump, "cut", *(mixed[0] if mixed else (jump, jump - 1))))
     return sorted({t.begin: t for t in found if 0 <= t.begin <= count}.values())
 
 
@@ -184,7 +178,7 @@ def _spans(gradual: np.ndarray, dark: np.ndarray) -> list[tuple[int, int]]:
     for first, last in runs(gradual):
         slow[first : last + 1] = last - first + 1 >= SLOW
     for first, last in runs(dark):
-        around = slice(max(0, first - NEAR_BLACK), last + NEAR_BLACK + 1)
+        around = slice(max(0, first - NEAR), last + NEAR + 1)
         sides = slow[around.start : first].any(), slow[last + 1 : around.stop].any()
         length = last - first + 1
         if slow[around].any() and length < (HELD if all(sides) else BLACK_FRAMES):

@@ -64,11 +64,16 @@ def frames(path):
     return iter(Reader(path, pixels="rgb24"))
 
 
-def test_pins_and_rejections_survive_a_new_match(house, capsys):
-    trailer, edit = house / "trailers" / "trailer.mp4", house / "pins.yaml"
+def matched(house, name, *words):
+    """A first match of the trailer by colour: the film, the edit's path, and what it says."""
+    trailer, edit = house / "trailers" / "trailer.mp4", house / name
     lab("ingest", house / "archive", "--work", house)
-    lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--work", house)
-    content = yaml.safe_load(edit.read_text())
+    lab("match", trailer, "--edit", edit, "--weights", "colour=1", *words, "--work", house)
+    return trailer, edit, yaml.safe_load(edit.read_text())
+
+
+def test_pins_and_rejections_survive_a_new_match(house, capsys):
+    trailer, edit, content = matched(house, "pins.yaml")
     best = content["shots"][1]
     content["shots"][0] |= {"pinned": True, "match_film": best["match_film"], "in_match": 2.0}
     no = content["shots"][2]
@@ -84,10 +89,7 @@ def test_pins_and_rejections_survive_a_new_match(house, capsys):
 
 
 def test_what_is_changed_by_hand_stays_without_being_pinned(house, capsys):
-    trailer, edit = house / "trailers" / "trailer.mp4", house / "hand.yaml"
-    lab("ingest", house / "archive", "--work", house)
-    lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--mirror", "--work", house)
-    content = yaml.safe_load(edit.read_text())
+    trailer, edit, content = matched(house, "hand.yaml", "--mirror")
     content["shots"][0]["in_match"] = 2.0
     content["shots"][3]["kind"] = "keep"
     edit.write_text(yaml.safe_dump(content))
@@ -110,10 +112,7 @@ def test_what_is_changed_by_hand_stays_without_being_pinned(house, capsys):
 
 
 def test_other_answers_than_before_are_named(house, capsys):
-    trailer, edit = house / "trailers" / "trailer.mp4", house / "other.yaml"
-    lab("ingest", house / "archive", "--work", house)
-    lab("match", trailer, "--edit", edit, "--weights", "colour=1", "--work", house)
-    content = yaml.safe_load(edit.read_text())
+    trailer, edit, content = matched(house, "other.yaml")
     no = content["shots"][2]
     content["rejected"] = [{"film": no["match_film"], "start": no["in_match"], "end": 9.0}]
     edit.write_text(yaml.safe_dump(content))

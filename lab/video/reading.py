@@ -19,6 +19,7 @@ CLOCK = Fraction(1, 90000)
 EPSILON = 6e-4
 # Containers whose index holds every frame's own PTS, so that a seek cannot shift the count.
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+TEXT = "is a text, not a film; name a film."
 SETTLE_FRAMES = 48  # frames read by `probe` to learn rate, interlacing and shape
 
 
@@ -107,7 +108,7 @@ def open_film(path) -> av.container.InputContainer:
         container = av.open(str(path), metadata_errors="replace")
         if container.format.name == "tty":  # FFmpeg draws any text as ANSI art
             container.close()
-            raise FilmError(path, "is a text, not a film; name a film.")
+            raise FilmError(path, TEXT)
         return container
     except FileNotFoundError:
         raise FilmError(path, "does not exist; check the name.") from None
@@ -122,7 +123,7 @@ def _no_film(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(512)
     if b"\0" not in head:
-        return "is a text, not a film; name a film."
+        return TEXT
     if head[4:8] == b"ftyp":  # MP4 and MOV write their index last
         return "is cut off: the index that ends such a file is missing; copy or download it again."
     return f"is not a film that can be read ({cause(error)})."
