@@ -11,17 +11,19 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import binary_closing
 
 from lab.cuts import EMPTY, NEAR, beside_a_cut, peaks, runs
 from lab.video import WHOLE, Box
 
-VERSION = 5
+VERSION = 6
 CUT = 0.3  # likelihood from which a cut is believed (measured: 0.5 misses some, finds none less)
 GRADUAL = 0.5  # likelihood from which a frame is part of a transition that takes time
 SLOW = 5  # such a transition over this many frames or more is no cut
 BLACK = 24.0  # mean (0-255) below which an empty frame is black: no title in it
 FLAT = 6.0  # spread below which a frame is of one colour
 BLACK_FRAMES = 4  # black that lasts this long stands as a shot of its own,
+BLOT = 2  # half of the frames, at most, for which dirt may show on black
 HELD = 12  # and this long if it was faded to and from
 BAR = 34  # luma (limited range, black is 16) that a row or column of a bar does not exceed
 LEFT = 0.25  # part of a shot that must be left beside its fades, or half of them is taken too
@@ -220,7 +222,10 @@ def _black(dark: np.ndarray, spans: list[tuple[int, int]]) -> list[tuple[int, in
 
 
 def _dark(light: np.ndarray) -> np.ndarray:
-    return (light[:, 0] < BLACK) & (light[:, 1] < EMPTY)
+    """Frames that are black; dirt that shows on black for some frames does not end it."""
+    dim = light[:, 0] < BLACK
+    dark = dim & (light[:, 1] < EMPTY)
+    return dark | (dim & binary_closing(dark, iterations=BLOT))
 
 
 def _flags(light: np.ndarray, dark: np.ndarray) -> str:

@@ -87,6 +87,15 @@ def test_long_black_stands_alone():
     assert told(found) == [(0, "cut", ""), (30, "cut", "black"), (70, "cut", "")]
 
 
+def test_dirt_on_black_does_not_end_it():
+    cuts, light = np.zeros((100, 2), np.float32), np.tile([120.0, 50.0], (100, 1))
+    cuts[[30, 60], 0] = 0.9
+    light[30:60] = 0.5, 0.2
+    light[40:44] = 1.2, 11.0  # a blot or two
+    found = find_shots("f", np.arange(100) / 25, 4.0, cuts, light)
+    assert told(found) == [(0, "cut", ""), (30, "cut", "black"), (60, "cut", "")]
+
+
 def test_a_film_that_fades_in_and_out_is_one_shot():
     found = table(100, slow=[(0, 20), (80, 99)], black=[(0, 2), (97, 99)])
     assert told(found) == [(0, "fade", "")]
