@@ -1,25 +1,45 @@
 """Encoders, on small models with random weights that the tests build themselves."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    AutoTokenizer,
     CLIPConfig,
     CLIPImageProcessor,
     CLIPModel,
     ConvNextConfig,
     ConvNextModel,
+    Dinov2Config,
+    Dinov2Model,
+    DINOv3ViTConfig,
+    DINOv3ViTModel,
     PreTrainedTokenizerFast,
     ResNetConfig,
     ResNetModel,
+    Siglip2Config,
+    Siglip2ImageProcessorPil,
+    Siglip2Model,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
+    VideoMAEConfig,
+    VideoMAEForPreTraining,
+    VideoMAEImageProcessorPil,
+    VideoMAEModel,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessor,
     ViTModel,
 )
+from transformers.modeling_layers import GradientCheckpointingLayer
 
+from lab import encoders
 from lab.encoders import PACKAGED, EncoderError, PackagedEncoder, TransformersEncoder, load_encoder
 
 SIDE = 64  # pixels; with patches of 16 a grid of 4 x 4
@@ -45,7 +65,7 @@ def offline():
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Folders of small models: vision transformer, classifier, convolutional, vision-text."""
+    """Folders of small models: for pictures, for pictures and text, for video."""
     torch.manual_seed(0)
     transformers.logging.disable_progress_bar()
     vit = ViTConfig(
@@ -67,6 +87,14 @@ def folders(tmp_path_factory):
         text_config=side | words,
         vision_config=side | {"hidden_size": 24, "image_size": SIDE, "patch_size": 16},
     )
+    patched = side | {"image_size": SIDE, "patch_size": 16}
+    siglip = SiglipConfig(text_config=side | words | {"projection_size": 16}, vision_config=patched)
+    shaped = Siglip2Config(
+        text_config=side | words | {"projection_size": 16},
+        vision_config=side | {"num_patches": 25, "patch_size": 16},
+    )
+    dino = DINOv3ViTConfig(num_register_tokens=4, **patched)
+    video = VideoMAEConfig(num_frames=4, tubelet_size=2, use_mean_pooling=False, **patched)
     square = ViTImageProcessor(size={"height": SIDE, "width": SIDE})
     cropped = CLIPImageProcessor(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
@@ -77,13 +105,22 @@ def folders(tmp_path_factory):
         "resnet": (ResNetModel(resnet), square),
         "convnext": (ConvNextModel(convnext), square),
         "clip": (CLIPModel(clip), cropped),
+        "siglip": (SiglipModel(siglip), SiglipImageProcessor(size=square.size)),
+        "siglip2": (Siglip2Model(shaped), Siglip2ImageProcessorPil(max_num_patches=25)),
+        "dinov2": (Dinov2Model(Dinov2Config(**patched)), cropped),
+        "dinov3": (DINOv3ViTModel(dino), square),
+        "videomae": (VideoMAEForPreTraining(video), VideoMAEImageProcessorPil(**cropped.to_dict())),
     }
     places = {}
     for name, (model, processor) in made.items():
         places[name] = str(tmp_path_factory.mktemp(name))
         model.eval().save_pretrained(places[name])
         processor.save_pretrained(places[name])
-    _tokenizer().save_pretrained(places["clip"])
+    for name in ("clip", "siglip", "siglip2"):
+        _tokenizer().save_pretrained(places[name])
+    # DINOv3's processor cannot even be made without torchvision: its file as the hub has it.
+    settings = square.to_dict() | {"image_processor_type": "DINOv3ViTImageProcessorFast"}
+    Path(places["dinov3"], "preprocessor_config.json").write_text(json.dumps(settings))
     return places
 
 
@@ -124,7 +161,7 @@ def agree(one, other):
 def test_the_packaged_encoder(pictures):
     encoder = load_encoder()
     assert encoder is load_encoder(PACKAGED)
-    assert encoder.name == PACKAGED and encoder.encode_text is None
+    assert encoder.name == PACKAGED and encoder.encode_text is None and encoder.frames == 1
     seen = encoder.encode(pictures)
     assert seen.pooled.shape == (18, 1280) and seen.grid.shape == (18, 1280, 7, 7)
     assert seen.pooled.dtype == seen.grid.dtype == np.float32
@@ -149,11 +186,15 @@ def test_the_packaged_encoder(pictures):
         ("resnet", 16, (16, 8, 8)),
         ("convnext", 16, (16, 8, 8)),
         ("clip", 12, (24, 4, 4)),
+        ("siglip", 16, (16, 4, 4)),
+        ("siglip2", 16, (16, 4, 6)),
+        ("dinov2", 16, (16, 4, 4)),
+        ("dinov3", 16, (16, 4, 4)),
     ],
 )
 def test_transformers_of_every_kind(folders, pictures, name, width, grid):
     encoder = load_encoder(folders[name])
-    assert encoder.name == folders[name]
+    assert encoder.name == folders[name] and encoder.frames == 1
     seen = encoder.encode(pictures)
     assert seen.pooled.shape == (18, width) and seen.grid.shape == (18, *grid)
     assert seen.pooled.dtype == seen.grid.dtype == np.float32
@@ -164,7 +205,7 @@ def test_transformers_of_every_kind(folders, pictures, name, width, grid):
     # The same model seen by another process must not differ: nothing random is filled in.
     torch.manual_seed(1)
     agree(seen, TransformersEncoder(folders[name]).encode(pictures))
-    assert (encoder.encode_text is None) == (name != "clip")
+    assert (encoder.encode_text is None) == (name not in ("clip", "siglip", "siglip2"))
 
 
 def test_features_are_the_models_own(folders, pictures):
@@ -180,17 +221,20 @@ def test_features_are_the_models_own(folders, pictures):
     np.testing.assert_allclose(seen.grid[0].reshape(32, 16).T, patches, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["vit", "resnet", "convnext", "clip", PACKAGED])
+@pytest.mark.parametrize(
+    "name",
+    "packaged vit resnet convnext clip siglip siglip2 dinov2 dinov3 videomae".split(),  # noqa: SIM905
+)
 @pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_the_grid_lies_as_the_picture_does(folders, packaged, name, corner):
     # One of its own: the layers taken out below must not be missed by others.
-    encoder = packaged if name == PACKAGED else TransformersEncoder(folders[name])
-    if name in ("vit", "clip"):  # attention mixes all patches: look at what goes into it
-        for layer in encoder.model.modules():
-            if type(layer).__name__.endswith("EncoderLayer") or type(layer).__name__ == "ViTLayer":
+    encoder = packaged if name == "packaged" else TransformersEncoder(folders[name])
+    if name not in ("resnet", "convnext", "packaged"):
+        for layer in encoder.model.modules():  # attention mixes all patches: see what goes in
+            if isinstance(layer, GradientCheckpointingLayer):
                 layer.forward = lambda hidden_states, *args, **kwargs: hidden_states
     rows, columns = (slice(-16, None) if side else slice(16) for side in corner)
-    dark = np.full((1, SIDE, SIDE, 3), 60, np.uint8)
+    dark = np.full((encoder.frames, SIDE, SIDE, 3), 60, np.uint8)
     bright = dark.copy()
     bright[:, rows, columns] = 250
     change = np.linalg.norm(encoder.encode(bright).grid - encoder.encode(dark).grid, axis=1)[0]
@@ -200,6 +244,73 @@ def test_the_grid_lies_as_the_picture_does(folders, packaged, name, corner):
     # The patch covers a quarter of each side; a convolution reaches one cell beyond it.
     reach = -(-height // 4) + (name == "resnet")
     assert min(row, height - 1 - row) < reach and min(column, width - 1 - column) < reach
+
+
+def test_a_video_model_sees_clips(folders, pictures):
+    encoder = load_encoder(folders["videomae"])
+    assert encoder.frames == 4 and encoder.encode_text is None
+    clips = np.concatenate([pictures, pictures[:6]])  # six clips: more than one batch
+    seen = encoder.encode(clips)
+    assert seen.pooled.shape == (6, 16) and seen.grid.shape == (6, 16, 4, 4)
+    assert seen.pooled.dtype == seen.grid.dtype == np.float32
+    agree(encoder.encode(clips[8:12]), type(seen)(seen.pooled[2:3], seen.grid[2:3]))
+    turned = encoder.encode(clips[8:12][::-1])  # time counts
+    assert np.abs(turned.pooled - seen.pooled[2]).max() > 1e-3 * np.abs(seen.pooled).max()
+    # The model's own tokens: two tubelets of two frames, each of 4 x 4 patches.
+    pixels = encoder.processor(list(clips[:4]), return_tensors="pt")["pixel_values"]
+    assert pixels.shape == (1, 4, 3, SIDE, SIDE)
+    model = VideoMAEModel.from_pretrained(folders["videomae"]).eval()
+    with torch.inference_mode():
+        tokens = model(pixel_values=pixels).last_hidden_state[0].numpy()
+    patches = (tokens[:16] + tokens[16:]) / 2
+    np.testing.assert_allclose(seen.grid[0].reshape(16, 16).T, patches, atol=1e-4)
+    np.testing.assert_allclose(seen.pooled[0], tokens.mean(axis=0), atol=1e-4)
+
+
+def test_the_best_device_is_taken(monkeypatch):
+    def has(cuda, mps):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        device, dtype = encoders.best_device()
+        return device.type, dtype
+
+    assert has(True, True) == has(True, False) == ("cuda", torch.float16)
+    assert has(False, True) == ("mps", torch.float16)
+    assert has(False, False) == ("cpu", torch.float32)
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip2", "dinov2", "videomae", PACKAGED])
+def test_half_precision_sees_nearly_the_same_and_gives_floats(
+    folders, packaged, pictures, name, monkeypatch
+):
+    whole = packaged if name == PACKAGED else TransformersEncoder(folders[name])
+    monkeypatch.setattr(encoders, "best_device", lambda: (torch.device("cpu"), torch.float16))
+    half = PackagedEncoder() if name == PACKAGED else TransformersEncoder(folders[name])
+    assert next(half.model.parameters()).dtype == torch.float16
+    for one, other in zip(half.encode(pictures[:8]), whole.encode(pictures[:8]), strict=True):
+        assert one.dtype == np.float32
+        np.testing.assert_allclose(one, other, atol=2e-2 * np.abs(other).max())
+    if half.encode_text:
+        assert half.encode_text(["sea"]).dtype == np.float32
+
+
+def test_a_model_too_large_for_half_precision_runs_whole(folders, pictures, monkeypatch):
+    monkeypatch.setattr(encoders, "best_device", lambda: (torch.device("cpu"), torch.float16))
+    encoder = TransformersEncoder(folders["vit"])
+    for layer in encoder.model.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.weight.data.fill_(60000)
+    seen = encoder.encode(pictures[:2])
+    assert np.isfinite(seen.pooled).all() and np.isfinite(seen.grid).all()
+    assert next(encoder.model.parameters()).dtype == torch.float32
+
+
+def test_a_model_kept_in_half_precision_runs_whole_on_a_cpu(folders, tmp_path, pictures):
+    ViTModel.from_pretrained(folders["vit"]).half().save_pretrained(tmp_path)
+    load_encoder(folders["vit"]).processor.save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path))
+    assert next(encoder.model.parameters()).dtype == torch.float32
+    assert encoder.encode(pictures[:2]).pooled.dtype == np.float32
 
 
 def test_text_and_pictures_share_a_space(folders, pictures):
@@ -215,6 +326,42 @@ def test_text_and_pictures_share_a_space(folders, pictures):
     with torch.inference_mode():
         expected = model.get_text_features(input_ids=ids).pooler_output[0].numpy()
     np.testing.assert_allclose(vectors[0], expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_siglip_reads_texts_as_it_learnt_to(folders):
+    encoder = load_encoder(folders["siglip"])
+    vectors = encoder.encode_text(["A red House", "sea"])  # small letters
+    model = SiglipModel.from_pretrained(folders["siglip"]).eval()
+    ids = torch.tensor([[1, 3, 4, 5, 7, 0, 0, 0]])  # filled up to the end, and no mask
+    with torch.inference_mode():
+        expected = model.get_text_features(input_ids=ids).pooler_output[0].numpy()
+    np.testing.assert_allclose(vectors[0], expected / np.linalg.norm(expected), atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_text(["sea"])[0], vectors[1], atol=1e-5)
+
+
+def test_siglip_2_puts_words_first_too(folders):
+    encoder = load_encoder(folders["siglip2"])
+    tokenizer = AutoTokenizer.from_pretrained(folders["siglip2"])
+    assert tokenizer.padding_side == "left"  # its class says so; the model learnt otherwise
+    tokens = encoder._tokens(tokenizer, ["a"])
+    assert tokens["input_ids"].tolist() == [[1, 3, 7, 0, 0, 0, 0, 0]]
+    assert encoder.encode_text(["a", "sea"]).shape == (2, 16)
+
+
+def test_many_texts_are_read_in_batches(folders):
+    encoder = load_encoder(folders["clip"])
+    vectors = encoder.encode_text(["sea", "a red house", "house"] * 7)
+    np.testing.assert_allclose(vectors[18:], vectors[:3], atol=1e-5)
+
+
+def test_pictures_without_a_tokenizer_are_seen_and_words_are_told(folders, tmp_path, pictures):
+    CLIPModel.from_pretrained(folders["clip"]).save_pretrained(tmp_path)
+    load_encoder(folders["clip"]).processor.save_pretrained(tmp_path)
+    encoder = load_encoder(str(tmp_path))
+    assert len(encoder.encode(pictures[:1]).pooled) == 1
+    with pytest.raises(EncoderError, match="tokenizer cannot be loaded") as raised:
+        encoder.encode_text(["sea"])
+    assert "\n" not in str(raised.value)
 
 
 def test_pooled_pictures_are_the_models_projection(folders):
