@@ -9,6 +9,7 @@ vision-text model of `transformers` is taken by its hub name or from a folder.
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,6 +112,26 @@ class PackagedEncoder:
             grids.append(_numpy(seen.contiguous()))
         grid = np.concatenate(grids)
         return Features(grid.mean(axis=(2, 3)), grid)
+
+    @torch.inference_mode()
+    def words(self, pooled: np.ndarray) -> list[str]:
+        """What pictures show, each in the likeliest of ImageNet's thousand words.
+
+        The classifier's last layer on the pooled features is the model's own forward pass: the
+        dropout between them is only for training.
+
+        Parameters
+        ----------
+        pooled : ndarray of float32, shape (n, 1280)
+            From `encode`.
+
+        Returns
+        -------
+        list of str
+        """
+        logits = self.model._fc(torch.from_numpy(pooled).to(self.device, self.dtype))
+        names = _imagenet()
+        return [names[best] for best in logits.argmax(dim=1).tolist()]
 
 
 class TransformersEncoder:
@@ -272,3 +293,14 @@ def _numpy(tensor: torch.Tensor) -> np.ndarray:
 def _cause(error: Exception) -> str:
     """An error's first sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+
+
+@lru_cache(maxsize=1)
+def _imagenet() -> list[str]:
+    """ImageNet's classes in the order of its classifiers.
+
+    As torchvision lists them (``torchvision/models/_meta.py``; BSD 3-Clause, (c) Soumith
+    Chintala 2016).
+    """
+    text = resources.files("lab").joinpath("imagenet.txt").read_text(encoding="utf-8")
+    return text.splitlines()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from sklearn.datasets import load_sample_image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoTokenizer,
@@ -311,6 +312,21 @@ def test_a_model_kept_in_half_precision_runs_whole_on_a_cpu(folders, tmp_path, p
     encoder = load_encoder(str(tmp_path))
     assert next(encoder.model.parameters()).dtype == torch.float32
     assert encoder.encode(pictures[:2]).pooled.dtype == np.float32
+
+
+def test_the_packaged_encoder_s_words_are_its_model_s_own(packaged):
+    photographs = [load_sample_image(name).copy() for name in ("china.jpg", "flower.jpg")]
+    pooled = np.concatenate([packaged.encode(photo[None]).pooled for photo in photographs])
+    assert packaged.words(pooled)[1] == "daisy"
+    for photo, word in zip(photographs, packaged.words(pooled), strict=True):
+        pixels = torch.from_numpy(photo)[None].permute(0, 3, 1, 2).float()
+        pixels = torch.nn.functional.interpolate(
+            pixels, (224, 224), mode="bilinear", antialias=True
+        )
+        with torch.inference_mode():
+            logits = packaged.model((pixels - 127) / 128)[0]
+        assert encoders._imagenet()[int(logits.argmax())] == word
+    assert len(encoders._imagenet()) == 1000
 
 
 def test_text_and_pictures_share_a_space(folders, pictures):
