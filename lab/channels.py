@@ -22,7 +22,7 @@ from lab.encoders import Features
 
 VERSION = 2
 CHANNELS = ("subject", "composition", "colour")
-LOOKS = (1 / 6, 1 / 2, 5 / 6)  # where in a moment its representative frames lie
+LOOKS = 3  # pictures taken of a moment, where the encoder asks for no other number
 GRID = 8  # rows and columns of the composition's layouts
 TRACE = (16, 9)  # width and height of the brightness layout kept of every frame
 HUES = 8  # bins a side of the palette's a*b* plane
@@ -40,13 +40,24 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return np.where(length > 1e-6, vectors / np.maximum(length, 1e-6), 0.0)
 
 
+def looks(encoder) -> np.ndarray:
+    """Where in a moment its pictures lie, in parts of it: the middles of equal stretches.
+
+    >>> from types import SimpleNamespace as Encoder
+    >>> looks(Encoder(frames=1)).round(3).tolist(), looks(Encoder(frames=2)).tolist()
+    ([0.167, 0.5, 0.833], [0.25, 0.75])
+    """
+    count = encoder.frames if encoder.frames > 1 else LOOKS
+    return (np.arange(count) + 0.5) / count
+
+
 def describe(pictures: np.ndarray, encoder) -> dict[str, np.ndarray]:
     """All channels of pictures.
 
     Parameters
     ----------
     pictures : ndarray of uint8, shape (n, height, width, 3)
-        Bars cropped away.
+        Bars cropped away; for an encoder of clips, whole ones, one after the other.
     encoder
         From `lab.encoders`.
 
@@ -55,7 +66,8 @@ def describe(pictures: np.ndarray, encoder) -> dict[str, np.ndarray]:
     dict of ndarray of float32, shape (n, d)
         One entry a channel; d differs by channel.
     """
-    features = encoder.encode(pictures)
+    # What is seen in a clip holds for each of its pictures.
+    features = Features(*(part.repeat(encoder.frames, axis=0) for part in encoder.encode(pictures)))
     return {
         "subject": subject(features),
         "composition": composition(features, pictures),

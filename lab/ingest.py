@@ -387,13 +387,14 @@ def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None
     times = frames["times"]
     box = Box(*read_json(film / "film.json")["crop"])
     table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
-    looks = np.array(channels.LOOKS)
+    looks = channels.looks(encoder)
     seconds = moments.start.to_numpy()[:, None] + np.outer(moments.end - moments.start, looks)
     indices = np.maximum(0, np.searchsorted(times, seconds.ravel(), side="right") - 1)
     owners = np.repeat(np.arange(len(moments)), len(looks))
+    step = encoder.frames * max(1, BATCH // encoder.frames)  # clips stay whole
     found: dict[str, list] = {}
-    for start in range(0, len(indices), BATCH):
-        pictures = _cropped(film, indices[start : start + BATCH], box)
+    for start in range(0, len(indices), step):
+        pictures = _cropped(film, indices[start : start + step], box)
         for name, vectors in channels.describe(pictures, encoder).items():
             found.setdefault(name, []).append(vectors)
     vectors = {

@@ -11,7 +11,7 @@ from lab.encoders import Features
 class Blocks:
     """An encoder whose feature map is the picture itself, coarsely: it mirrors exactly."""
 
-    name, encode_text = "blocks", None
+    name, encode_text, frames = "blocks", None, 1
 
     def encode(self, pictures):
         height, width = pictures.shape[1] // 8, pictures.shape[2] // 8
@@ -32,6 +32,21 @@ def test_every_channel_gives_unit_vectors(pictures):
     for vectors in seen.values():
         assert vectors.dtype == np.float32 and len(vectors) == 6
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_what_is_seen_in_a_clip_holds_for_each_of_its_pictures(pictures):
+    class Pairs(Blocks):
+        frames = 2
+
+        def encode(self, pictures):
+            return Features(*(part[::2] for part in super().encode(pictures)))
+
+    seen, alone = describe(pictures, Pairs()), describe(pictures, Blocks())
+    np.testing.assert_array_equal(seen["subject"][0::2], seen["subject"][1::2])
+    np.testing.assert_array_equal(seen["subject"][0::2], alone["subject"][0::2])
+    np.testing.assert_array_equal(seen["colour"], alone["colour"])
+    for vectors in seen.values():
+        assert len(vectors) == 6
 
 
 def test_an_empty_picture_says_nothing_of_composition():

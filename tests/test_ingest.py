@@ -15,7 +15,7 @@ import pytest
 from lab import ingest, video
 from lab.films import Register
 from lab.ingest import IngestSettings, load_archive, load_films, load_frames, load_problems
-from lab.sample import numbered_film
+from lab.sample import numbered_film, read_number
 from lab.store import Workspace
 from lab.video import WriteError
 
@@ -23,7 +23,7 @@ from lab.video import WriteError
 class CountingEncoder:
     """Counts the pictures it is shown; its features are their mean colours, on a grid of 4."""
 
-    name, encode_text = "counting", None
+    name, encode_text, frames = "counting", None, 1
 
     def __init__(self):
         self.seen = 0
@@ -94,8 +94,6 @@ def test_the_proxy_starts_at_zero_and_keeps_the_differences(tmp_path, counting):
     shown = [float(frame.time) for frame in video.Reader(proxy)]
     assert np.abs(np.array(shown) - (stored - stored[0])).max() < 2e-5
     assert load_films(workspace).vfr.tolist() == [True]
-    from lab.sample import read_number
-
     pictures = video.proxy_frames(proxy, [0, 17, 59])
     assert [read_number(picture) for picture in pictures] == [0, 17, 59]
 
@@ -129,6 +127,56 @@ def test_another_encoder_redoes_only_the_looks(films, tmp_path, counting):
     ingest.ingest([films / "c.mp4"], workspace, IngestSettings(encoder="another"))
     new = set(contents(workspace.work)) - set(before)
     assert new and all(name.startswith("looks/") for name in new)
+
+
+def test_another_encoder_never_opens_the_film(films, tmp_path, counting, monkeypatch):
+    workspace, film = Workspace(tmp_path / "data"), tmp_path / "film.mp4"
+    film.write_bytes((films / "a.mp4").read_bytes())
+    film_id = ingest.ingest([film], workspace).made[0]
+    film.unlink()
+    opened = []
+    monkeypatch.setattr(video, "Reader", lambda path, **more: opened.append(path))
+    another = IngestSettings(encoder="another")
+    assert ingest.ingest_film(film, film_id, workspace.root, another) == []
+    assert ingest.complete(workspace, film_id, another)
+    assert not opened and counting.seen == 2 * 4 * 3
+    assert len(load_archive(workspace, another).shots) == 4
+
+
+class ClipReader:
+    """A video encoder of 4 frames that writes down the numbers painted on them."""
+
+    name, encode_text, frames = "clips", None, 4
+
+    def __init__(self):
+        self.clips = []
+
+    def encode(self, pictures):
+        from lab.encoders import Features
+
+        assert len(pictures) % 4 == 0
+        numbers = np.array([read_number(picture) for picture in pictures]).reshape(-1, 4)
+        self.clips += numbers.tolist()
+        grid = numbers[:, :, None, None].astype(np.float32)
+        return Features(numbers.astype(np.float32), grid)
+
+
+def test_a_video_encoder_is_given_whole_moments(tmp_path, monkeypatch):
+    # A long take has several moments; of 7 pictures held at once, 4 make a clip.
+    numbered_film(tmp_path / "long.mp4", [36, 144, 40])
+    encoder, workspace = ClipReader(), Workspace(tmp_path / "data")
+    monkeypatch.setattr(ingest, "load_encoder", lambda name: encoder)
+    monkeypatch.setattr(ingest, "BATCH", 7)
+    ingest.ingest([tmp_path / "long.mp4"], workspace)
+    archive = load_archive(workspace)
+    times = load_frames(workspace, archive.films.film_id[0])["times"]
+    assert len(archive.moments) == 4
+    for moment, clip in zip(archive.moments.itertuples(), encoder.clips, strict=True):
+        parts = np.array([1, 3, 5, 7]) / 8  # middles of four equal stretches
+        seconds = moment.start + (moment.end - moment.start) * parts
+        assert clip == (np.searchsorted(times, seconds, side="right") - 1).tolist()
+    for moment, seen in zip(encoder.clips, archive.vectors["subject"], strict=True):
+        np.testing.assert_allclose(seen, moment / np.linalg.norm(moment), atol=1e-5)
 
 
 def test_bad_films_are_rows_and_the_rest_goes_on(films, tmp_path, counting):
