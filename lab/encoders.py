@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 
 PACKAGED = "efficientnet-lite0"
+WITH_WORDS = "openai/clip-vit-base-patch32"  # a model that reads words, for those who ask
 BATCH = 16  # pictures, or texts, that a model is shown at once
 BROKEN = (OSError, ValueError, ImportError, KeyError, SafetensorError)  # a model that won't load
 
@@ -57,6 +58,22 @@ def load_encoder(name: str = PACKAGED):
 @lru_cache(maxsize=2)
 def _load(name: str):
     return PackagedEncoder() if name == PACKAGED else TransformersEncoder(name)
+
+
+def read_texts(encoder, texts: list[str]) -> np.ndarray:
+    """Texts as unit vectors (n, d), float32, in the space of an encoder's pooled features.
+
+    Raises
+    ------
+    EncoderError
+        If the encoder reads no words, or its tokenizer cannot be loaded.
+    """
+    if encoder.encode_text is None:
+        raise EncoderError(
+            f"{encoder.name}: reads no words; take a vision-text model, such as "
+            f"{WITH_WORDS}, for `lab ingest --encoder MODEL` and again here."
+        )
+    return encoder.encode_text(texts)
 
 
 def best_device() -> tuple[torch.device, torch.dtype]:

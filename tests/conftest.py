@@ -54,3 +54,50 @@ def film(tmp_path_factory):
         return made[kind]
 
     return make
+
+
+WORDS = ["<pad>", "<s>", "<unk>", "a", "red", "house", "sea", "</s>"]
+
+
+def tokenizer():
+    """A tokenizer of a few words, for small models."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokens = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
+    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokens.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 7)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokens,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=8,
+    )
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """Folder of a small CLIP with random weights: pictures of 64 x 64, texts of 8 tokens."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    transformers.logging.disable_progress_bar()
+    side = {"intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    words = {"vocab_size": 8, "max_position_embeddings": 8, "pad_token_id": 0}
+    words |= {"bos_token_id": 1, "eos_token_id": 7, "hidden_size": 16}
+    seeing = {"hidden_size": 24, "image_size": 64, "patch_size": 16}
+    config = transformers.CLIPConfig(
+        projection_dim=12, text_config=side | words, vision_config=side | seeing
+    )
+    folder = str(tmp_path_factory.mktemp("clip"))
+    transformers.CLIPModel(config).eval().save_pretrained(folder)
+    transformers.CLIPImageProcessorPil(
+        size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}
+    ).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return folder

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from conftest import tokenizer
 from sklearn.datasets import load_sample_image
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoTokenizer,
-    CLIPConfig,
-    CLIPImageProcessor,
+    CLIPImageProcessorPil,
     CLIPModel,
     ConvNextConfig,
     ConvNextModel,
@@ -20,7 +19,6 @@ from transformers import (
     Dinov2Model,
     DINOv3ViTConfig,
     DINOv3ViTModel,
-    PreTrainedTokenizerFast,
     ResNetConfig,
     ResNetModel,
     Siglip2Config,
@@ -44,7 +42,6 @@ from lab import encoders
 from lab.encoders import PACKAGED, EncoderError, PackagedEncoder, TransformersEncoder, load_encoder
 
 SIDE = 64  # pixels; with patches of 16 a grid of 4 x 4
-WORDS = ["<pad>", "<s>", "<unk>", "a", "red", "house", "sea", "</s>"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,7 +62,7 @@ def offline():
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, clip):
     """Folders of small models: for pictures, for pictures and text, for video."""
     torch.manual_seed(0)
     transformers.logging.disable_progress_bar()
@@ -83,11 +80,6 @@ def folders(tmp_path_factory):
     side["num_attention_heads"] = 2
     words = {"vocab_size": 8, "max_position_embeddings": 8, "pad_token_id": 0}
     words |= {"bos_token_id": 1, "eos_token_id": 7}
-    clip = CLIPConfig(
-        projection_dim=12,
-        text_config=side | words,
-        vision_config=side | {"hidden_size": 24, "image_size": SIDE, "patch_size": 16},
-    )
     patched = side | {"image_size": SIDE, "patch_size": 16}
     siglip = SiglipConfig(text_config=side | words | {"projection_size": 16}, vision_config=patched)
     shaped = Siglip2Config(
@@ -97,7 +89,7 @@ def folders(tmp_path_factory):
     dino = DINOv3ViTConfig(num_register_tokens=4, **patched)
     video = VideoMAEConfig(num_frames=4, tubelet_size=2, use_mean_pooling=False, **patched)
     square = ViTImageProcessor(size={"height": SIDE, "width": SIDE})
-    cropped = CLIPImageProcessor(
+    cropped = CLIPImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     )
     made = {
@@ -105,40 +97,23 @@ def folders(tmp_path_factory):
         "classifier": (ViTForImageClassification(vit), square),
         "resnet": (ResNetModel(resnet), square),
         "convnext": (ConvNextModel(convnext), square),
-        "clip": (CLIPModel(clip), cropped),
         "siglip": (SiglipModel(siglip), SiglipImageProcessor(size=square.size)),
         "siglip2": (Siglip2Model(shaped), Siglip2ImageProcessorPil(max_num_patches=25)),
         "dinov2": (Dinov2Model(Dinov2Config(**patched)), cropped),
         "dinov3": (DINOv3ViTModel(dino), square),
         "videomae": (VideoMAEForPreTraining(video), VideoMAEImageProcessorPil(**cropped.to_dict())),
     }
-    places = {}
+    places = {"clip": clip}
     for name, (model, processor) in made.items():
         places[name] = str(tmp_path_factory.mktemp(name))
         model.eval().save_pretrained(places[name])
         processor.save_pretrained(places[name])
-    for name in ("clip", "siglip", "siglip2"):
-        _tokenizer().save_pretrained(places[name])
+    for name in ("siglip", "siglip2"):
+        tokenizer().save_pretrained(places[name])
     # DINOv3's processor cannot even be made without torchvision: its file as the hub has it.
     settings = square.to_dict() | {"image_processor_type": "DINOv3ViTImageProcessorFast"}
     Path(places["dinov3"], "preprocessor_config.json").write_text(json.dumps(settings))
     return places
-
-
-def _tokenizer():
-    tokens = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
-    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokens.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 7)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokens,
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        model_max_length=8,
-    )
 
 
 @pytest.fixture(scope="module")

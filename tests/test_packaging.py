@@ -25,7 +25,7 @@ LOCKED = {
 }
 # From the ground up; a room imports those before it and never one behind it.
 ROOMS = """video store films change cuts shots cutlists encoders channels duplicates flags ingest
-scenes align match edit render see plots show widgets sample cli""".split()  # noqa: SIM905
+vocabulary scenes align match edit render search see plots show widgets sample cli""".split()  # noqa: SIM905
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
