@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import __version__
 from lab.cutlists import CutListError, read_cuts, write_cuts
 from lab.edit import EditError, load_edit, match_trailer
-from lab.encoders import PACKAGED, EncoderError
+from lab.encoders import PACKAGED, EncoderError, load_encoder
 from lab.films import Register, find_films
 from lab.ingest import (
     IngestSettings,
@@ -27,6 +27,7 @@ from lab.match import MatchError, MatchSettings, Weights
 from lab.render import PRESETS, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
+from lab.search import COUNT, SearchError, by_image, by_shot, by_text, hit_sheet, open_archive
 from lab.store import Workspace
 from lab.video import FilmError
 
@@ -44,6 +45,7 @@ KNOWN = (
     FilmError,
     MatchError,
     SampleError,
+    SearchError,
     UsageError,
 )
 
@@ -111,6 +113,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     lists.add_argument("--reset", action="store_true", help="back to the cuts that were found")
 
+    one = verb("search", search, "find shots by words, by a picture or by a shot", seeing)
+    wanted = one.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--text", metavar="TEXT", help="what they show; needs a model with words")
+    wanted.add_argument("--image", metavar="FILE", help="a picture that they look like")
+    wanted.add_argument("--shot", metavar="ID", help="a shot_id, of the archive or a trailer")
+    one.add_argument("-k", type=_positive, default=COUNT, metavar="N", help="hits (%(default)s)")
+    one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
+    one.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="only shots whose row says so; may be given more than once",
+    )
+    one.add_argument("--out", metavar="FILE", help=".csv, or .png: a sheet of pictures")
+
     one = verb("match", match, "answer every shot of a trailer from the archive", seeing)
     one.add_argument("trailer", metavar="TRAILER")
     one.add_argument("--edit", required=True, metavar="EDIT.yaml")
@@ -129,6 +147,12 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("doctor", doctor, "what is installed, what is missing, what to do")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1 on")
+    return int(text)
 
 
 def _weights(text: str) -> Weights:
@@ -215,6 +239,33 @@ def _changed(before: list[int], after: list[int]) -> str:
     if not more and not fewer:
         return "; its cuts are as they were"
     return f"; {_count(more, 'new cut')}, {len(fewer)} gone"
+
+
+def search(args) -> str:
+    if args.out:
+        _suffix(args.out, ".csv", ".png")
+    if args.text is not None and args.weights:
+        raise UsageError("words are compared with the subject alone; leave --weights away.")
+    workspace, looking = Workspace(args.work), IngestSettings(encoder=args.encoder or PACKAGED)
+    archive = open_archive(workspace, looking)
+    asked = {"count": args.k, "where": args.where}
+    if args.text is not None:
+        hits = by_text(archive, args.text, load_encoder(looking.encoder), **asked)
+    elif args.image is not None:
+        encoder = load_encoder(looking.encoder)
+        hits = by_image(archive, args.image, encoder, weights=args.weights, **asked)
+    else:
+        source = load_archive(workspace, looking, films=[args.shot.split("-")[0]])
+        hits = by_shot(archive, args.shot, source=source, weights=args.weights, **asked)
+    if args.out and Path(args.out).suffix.lower() == ".png":
+        places = archive.shots.set_index("shot_id")[["film_id", "index"]]
+        hit_sheet(
+            hits,
+            lambda shot_id: thumbnail_path(workspace, *places.loc[shot_id], looking),
+            args.out,
+        )
+        return f"{_count(hits, 'shot')} -> {args.out}"
+    return _show(hits.round({"start": 6, "end": 6, "score": 4}), args.out, "shot", list(hits))
 
 
 def match(args) -> str:
