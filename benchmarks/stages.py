@@ -104,7 +104,7 @@ def run_ingest(film: Path, workspace: Workspace) -> None:
 def warm_up() -> None:
     """Load both networks and let them choose their kernels."""
     cuts.look(np.zeros((100, *cuts.STRIP[::-1], 3), np.uint8))
-    channels.describe(np.zeros((16, 360, 640, 3), np.uint8), load_encoder())
+    channels.see(np.zeros((16, 360, 640, 3), np.uint8), load_encoder())
 
 
 def measure(film: Path, folder: Path) -> dict[str, float]:

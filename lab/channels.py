@@ -2,9 +2,11 @@
 
 - *subject*: what is in the picture;
 - *composition*: where masses and edges lie, whatever they are;
-- *colour*: palette, its layout, light and contrast.
+- *colour*: palette, its layout, light and contrast;
+- *motion*: how the camera moves and what moves before it (`lab.motion`);
+- *framing*: how large the subject stands there, and where faces are (`lab.framing`).
 
-A channel with nothing to say of a picture (no edge, no light) gives the zero vector.
+A channel with nothing to say (no edge, no light, too short to move) gives the zero vector.
 Vectors as made here are raw; `Calibration` makes the channels comparable.
 """
 
@@ -18,16 +20,22 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from lab import framing as framings
+from lab import motion as motions
 from lab.encoders import Features
+from lab.faces import Face
 
-VERSION = 2
-CHANNELS = ("subject", "composition", "colour")
+VERSION = 3
+CHANNELS = ("subject", "composition", "colour", "motion", "framing")
 LOOKS = 3  # pictures taken of a moment, where the encoder asks for no other number
 GRID = 8  # rows and columns of the composition's layouts
 TRACE = (16, 9)  # width and height of the brightness layout kept of every frame
 HUES = 8  # bins a side of the palette's a*b* plane
 NOISE = 1e-5  # of the largest value (of 255 for light): less is rounding, not a layout
 VIVID = 12.0  # mean chroma (CIELAB) from which a picture counts as fully coloured
+
+
+MIRRORS = {"motion": motions.mirrored, "framing": framings.mirrored}
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -51,8 +59,8 @@ def looks(encoder) -> np.ndarray:
     return (np.arange(count) + 0.5) / count
 
 
-def describe(pictures: np.ndarray, encoder) -> dict[str, np.ndarray]:
-    """All channels of pictures.
+def see(pictures: np.ndarray, encoder) -> Features:
+    """What an encoder sees in pictures, a row each.
 
     Parameters
     ----------
@@ -60,14 +68,25 @@ def describe(pictures: np.ndarray, encoder) -> dict[str, np.ndarray]:
         Bars cropped away; for an encoder of clips, whole ones, one after the other.
     encoder
         From `lab.encoders`.
+    """
+    # What is seen in a clip holds for each of its pictures.
+    return Features(*(part.repeat(encoder.frames, axis=0) for part in encoder.encode(pictures)))
+
+
+def describe(pictures: np.ndarray, features: Features) -> dict[str, np.ndarray]:
+    """The channels that every picture of a moment speaks in.
+
+    Parameters
+    ----------
+    pictures : ndarray of uint8, shape (n, height, width, 3)
+    features : Features
+        From `see`.
 
     Returns
     -------
     dict of ndarray of float32, shape (n, d)
         One entry a channel; d differs by channel.
     """
-    # What is seen in a clip holds for each of its pictures.
-    features = Features(*(part.repeat(encoder.frames, axis=0) for part in encoder.encode(pictures)))
     return {
         "subject": subject(features),
         "composition": composition(features, pictures),
@@ -122,6 +141,17 @@ def colour(pictures: np.ndarray) -> np.ndarray:
     palette = np.stack([_palette(p) for p in lab]) ** 0.5
     hues = np.concatenate([unit(palette), unit(cells[..., 1:].reshape(count, -1))], axis=1)
     return unit(np.concatenate([unit(light), vivid * unit(hues)], axis=1)).astype(np.float32)
+
+
+def motion(flows: list[np.ndarray]) -> np.ndarray:
+    """How camera and things move, unit rows (n, 49), from the flow of each moment."""
+    return unit(np.array([motions.motion_vector(flow) for flow in flows])).astype(np.float32)
+
+
+def framing(scales: np.ndarray, faces: list[list[Face]]) -> np.ndarray:
+    """Shot scale, number and place of faces, unit rows (n, 27), from those of each picture."""
+    rows = [framings.framing_vector(*one) for one in zip(scales, faces, strict=True)]
+    return unit(np.array(rows)).astype(np.float32)
 
 
 def mirrored(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -200,6 +230,8 @@ def _mirror(name: str, width: int) -> np.ndarray:
         light = light.reshape(4, 4)[:, ::-1]
         hues = hues.reshape(4, 4, 2)[:, ::-1]
         return np.concatenate([lights, light.ravel(), palette, hues.ravel()])
+    if name in MIRRORS:
+        return MIRRORS[name](places[None])[0]
     return places
 
 

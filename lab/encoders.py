@@ -131,7 +131,7 @@ class PackagedEncoder:
         return Features(grid.mean(axis=(2, 3)), grid)
 
     @torch.inference_mode()
-    def words(self, pooled: np.ndarray) -> list[str]:
+    def words(self, pooled: np.ndarray, least: float = 0.0) -> list[str]:
         """What pictures show, each in the likeliest of ImageNet's thousand words.
 
         The classifier's last layer on the pooled features is the model's own forward pass: the
@@ -141,14 +141,20 @@ class PackagedEncoder:
         ----------
         pooled : ndarray of float32, shape (n, 1280)
             From `encode`.
+        least : float
+            Likelihood below which nothing is said.
 
         Returns
         -------
         list of str
         """
         logits = self.model._fc(torch.from_numpy(pooled).to(self.device, self.dtype))
+        likely, best = logits.float().softmax(dim=1).max(dim=1)
         names = _imagenet()
-        return [names[best] for best in logits.argmax(dim=1).tolist()]
+        return [
+            names[k] if sure >= least else ""
+            for k, sure in zip(best.tolist(), likely.tolist(), strict=True)
+        ]
 
 
 class TransformersEncoder:

@@ -12,7 +12,6 @@ import numpy as np
 from safetensors.numpy import load
 
 from lab.channels import unit
-from lab.encoders import PACKAGED, load_encoder
 
 VERSION = 1
 KINDS = ("picture", "title", "leader", "testcard")
@@ -21,7 +20,7 @@ STILL, LEAST = 1.5, 0.5  # levels (of 255) by which a still may flicker; seconds
 USELESS = ("title", "leader", "testcard", "still", "duplicate-of")
 
 
-def find_cards(pictures: np.ndarray) -> list[str]:
+def find_cards(pooled: np.ndarray) -> list[str]:
     """What each picture is: ``title``, ``leader``, ``testcard``, or nothing of the kind.
 
     A linear reading (multinomial logistic regression) of what the packaged encoder sees;
@@ -29,17 +28,17 @@ def find_cards(pictures: np.ndarray) -> list[str]:
 
     Parameters
     ----------
-    pictures : ndarray of uint8, shape (n, height, width, 3)
-        Bars cropped away.
+    pooled : ndarray of float32, shape (n, 1280)
+        The packaged encoder's features of pictures, bars cropped away.
 
     Returns
     -------
     list of str
         Empty where it is a picture.
     """
-    if not len(pictures):
+    if not len(pooled):
         return []
-    likely = likelihoods(load_encoder(PACKAGED).encode(pictures).pooled)
+    likely = likelihoods(pooled)
     best = likely.argmax(axis=1)
     sure = likely[np.arange(len(best)), best] >= SURE
     return [KINDS[k] if k and yes else "" for k, yes in zip(best, sure, strict=True)]

@@ -3,9 +3,9 @@
 A film goes through three stages, each a part in the store:
 
 - ``film``: decoded once, in order, into the proxy, the frames' times, the cut network's
-  findings, brightness and traces;
+  findings, brightness, traces and flow;
 - ``shots``: the shots and moments tables;
-- ``looks``: a channel's vector for every moment, a thumbnail for every shot, from the proxy.
+- ``looks``: channels of every moment, words and a thumbnail of every shot, from the proxy.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from pydantic import BaseModel, ConfigDict
 from tqdm.auto import tqdm
 
-from lab import channels, cuts, duplicates, flags, shots, video
+from lab import channels, cuts, duplicates, motion, shots, video
 from lab.cutlists import (
     CutListError,
     drop_correction,
@@ -32,8 +31,10 @@ from lab.cutlists import (
     nearest_frames,
     save_correction,
 )
-from lab.encoders import PACKAGED, load_encoder
+from lab.encoders import PACKAGED
 from lab.films import Register, credit_of, find_films
+from lab.language import WORDS
+from lab.looks import VERSIONS, look
 from lab.store import (
     Workspace,
     key_of,
@@ -50,8 +51,6 @@ VERSION = 1
 # Short closed GOPs without B frames: any frame is near, and decord counts them right.
 PROXY = {"preset": "ultrafast", "crf": "23", "g": "12", "bf": "0", "flags": "+cgop"}
 BAR_EVERY = 12  # frames between two looks for bars
-BATCH = 48  # frames of the proxy held in memory at once
-THUMBNAIL = (320, 320)
 
 
 class IngestSettings(BaseModel):
@@ -82,7 +81,7 @@ class Archive:
 
 
 def film_key() -> str:
-    return key_of("film", VERSION, cuts.VERSION, PROXY, channels.TRACE)
+    return key_of("film", VERSION, cuts.VERSION, PROXY, channels.TRACE, motion.VERSION)
 
 
 def shots_key(workspace: Workspace, film_id: str) -> str:
@@ -90,8 +89,7 @@ def shots_key(workspace: Workspace, film_id: str) -> str:
 
 
 def looks_key(workspace: Workspace, film_id: str, settings: IngestSettings) -> str:
-    versions = channels.VERSION, flags.VERSION
-    return key_of("looks", *versions, settings.encoder, shots_key(workspace, film_id))
+    return key_of("looks", *VERSIONS, settings.encoder, shots_key(workspace, film_id))
 
 
 def ingest(
@@ -313,6 +311,7 @@ def _decode(folder: Path, path, progress) -> None:
     size = video.proxy_size(info.width, info.height)
     reader = video.Reader(path, size=size, matrix="bt601")
     cut_finder, bars = cuts.CutFinder(info.fps), shots.BarFinder()
+    mover = motion.MotionFinder()
     times, lights, traces = [], [], bytearray()
     proxy = None
     try:
@@ -333,8 +332,10 @@ def _decode(folder: Path, path, progress) -> None:
             cut_finder.push(strip)
             lights.append((strip.mean(), strip.std()))
             traces += channels.trace(strip).tobytes()
+            luma = video.luma(frame.picture)
+            mover.push(luma, float(frame.time))
             if index % BAR_EVERY == 0:
-                bars.push(video.luma(frame.picture))
+                bars.push(luma)
                 progress(float(frame.time) - (times[-BAR_EVERY] if times else float(t0)))
             times.append(float(frame.time))
             proxy.write(frame.picture, frame.time - t0)
@@ -346,8 +347,11 @@ def _decode(folder: Path, path, progress) -> None:
     times = np.array(times)
     gaps = np.diff(times)
     step = float(np.median(gaps)) if len(gaps) else 1 / info.fps
+    flow_times, flow = mover.finish()
     arrays = {
         "times": times,
+        "flow_times": flow_times,
+        "flow": flow,
         "cuts": cut_finder.finish(),
         "light": np.array(lights, np.float32),
         "trace": np.frombuffer(traces, np.uint8).reshape(-1, *channels.TRACE[::-1]),
@@ -381,61 +385,11 @@ def _cut(folder: Path, film_id: str, film: Path, corrected: list[float] | None) 
 
 
 def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None:
-    """Channels, flags and thumbnails, from the proxy."""
-    encoder = load_encoder(settings.encoder)
+    """What is seen in a film, from its proxy."""
     frames = read_arrays(film / "frames.safetensors")
-    times = frames["times"]
     box = Box(*read_json(film / "film.json")["crop"])
     table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
-    looks = channels.looks(encoder)
-    seconds = moments.start.to_numpy()[:, None] + np.outer(moments.end - moments.start, looks)
-    indices = np.maximum(0, np.searchsorted(times, seconds.ravel(), side="right") - 1)
-    owners = np.repeat(np.arange(len(moments)), len(looks))
-    step = encoder.frames * max(1, BATCH // encoder.frames)  # clips stay whole
-    found: dict[str, list] = {}
-    for start in range(0, len(indices), step):
-        pictures = _cropped(film, indices[start : start + step], box)
-        for name, vectors in channels.describe(pictures, encoder).items():
-            found.setdefault(name, []).append(vectors)
-    vectors = {
-        name: channels.pool(np.concatenate(parts), owners, len(moments))
-        for name, parts in found.items()
-    }
-    write_arrays(folder / "vectors.safetensors", vectors)
-    keys = np.searchsorted(times, table.key.to_numpy(), side="right") - 1
-    kinds: list[str] = []
-    for start in range(0, len(keys), BATCH):
-        pictures = _cropped(film, keys[start : start + BATCH], box)
-        kinds += flags.find_cards(pictures)
-        for index, picture in enumerate(pictures, start):
-            thumbnail = Image.fromarray(picture)
-            thumbnail.thumbnail(THUMBNAIL)
-            thumbnail.save(folder / f"{index}.jpg", quality=85)
-    stills = [_still(shot, frames) for shot in table.itertuples()]
-    found = [
-        [*row.split(), *extra] for row, *extra in zip(table["flags"], kinds, stills, strict=True)
-    ]
-    write_json(folder / "flags.json", [_words(words) for words in found])
-
-
-def _still(shot, frames: dict[str, np.ndarray]) -> str:
-    first, last = np.searchsorted(frames["times"], [shot.clean_start, shot.clean_end])
-    still = flags.is_still(frames["trace"][first:last], shot.clean_end - shot.clean_start)
-    return "still" if still else ""
-
-
-def _words(words: list[str]) -> str:
-    """Flags in one line; what is empty needs no other reason."""
-    words = [word for word in words if word]
-    empty = [word for word in words if word in ("black", "flat")]
-    return " ".join(empty or words)
-
-
-def _cropped(film: Path, indices, box: Box) -> np.ndarray:
-    pictures = video.proxy_frames(film / "proxy.mp4", indices)
-    height, width = pictures.shape[1:3]
-    rows = slice(round(box.top * height), round(box.bottom * height))
-    return pictures[:, rows, round(box.left * width) : round(box.right * width)]
+    look(folder, film / "proxy.mp4", frames, box, table, moments, settings.encoder)
 
 
 def load_films(workspace: Workspace) -> pd.DataFrame:
@@ -472,12 +426,13 @@ def load_archive(
     for film_id in table.film_id:
         cut = shots_part(workspace, film_id)
         looks = looks_part(workspace, film_id, settings)
-        seen = read_json(looks / "flags.json")
-        tables.append(read_table(cut / "shots.parquet").assign(flags=seen))
+        words = pd.DataFrame(read_json(looks / "words.json"), columns=list(WORDS))
+        table_of = read_table(cut / "shots.parquet").assign(flags=read_json(looks / "flags.json"))
+        tables.append(pd.concat([table_of, words], axis=1))
         moments.append(read_table(cut / "moments.parquet"))
         for name, array in read_arrays(looks / "vectors.safetensors").items():
             vectors.setdefault(name, []).append(array)
-    none = pd.DataFrame(columns=list(shots.SHOTS)), shots.find_moments(pd.DataFrame())
+    none = pd.DataFrame(columns=[*shots.SHOTS, *WORDS]), shots.find_moments(pd.DataFrame())
     every = pd.concat(tables, ignore_index=True) if tables else none[0]
     if films is None:
         _flag_repeats(workspace, every)
@@ -504,7 +459,7 @@ def _flag_repeats(workspace: Workspace, table: pd.DataFrame) -> None:
 
 
 def load_frames(workspace: Workspace, film_id: str) -> dict[str, np.ndarray]:
-    """What is known of every frame: `times`, `cuts`, `light`, `trace`."""
+    """What is known of every frame, `times`, `cuts`, `light`, `trace`; and `flow`, `flow_times`."""
     return read_arrays(workspace.part("film", film_id, film_key()) / "frames.safetensors")
 
 

@@ -16,13 +16,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import linear_sum_assignment
 
-from lab.align import align, stretch
+from lab.align import SPEEDS, Traces, align, stretch, timing
 from lab.channels import CHANNELS, Calibration, mirrored
 from lab.flags import USELESS
 from lab.ingest import Archive
 from lab.video import EPSILON
 
 ALTERNATIVES = 5
+TRIED = 16  # best answers of a shot that are laid beside it before one is chosen
 SLOWEST_PIN = 0.05  # speed below which a pinned answer would be a still
 FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
 
@@ -35,6 +36,8 @@ class Weights(BaseModel):
     subject: float = Field(1.0, ge=0, le=1)
     composition: float = Field(0.8, ge=0, le=1)
     colour: float = Field(0.3, ge=0, le=1)
+    motion: float = Field(0.3, ge=0, le=1)
+    framing: float = Field(0.6, ge=0, le=1)
 
     def shares(self) -> dict[str, float]:
         """Weights that add up to one; all equal when every slider is at zero."""
@@ -53,6 +56,12 @@ class MatchSettings(BaseModel):
     mirror: bool = Field(False, description="may an answer be shown mirrored?")
     slowest: float = Field(0.5, gt=0, le=1, description="least speed of a shot that is too short")
     useless: bool = Field(False, description="may titles, leader, stills and repeats answer?")
+    timing: float = Field(
+        0.2, ge=0, le=1, description="how much it counts that movements run alike"
+    )
+    tempo: float = Field(
+        0.1, ge=0, le=0.5, description="part by which an answer's speed may change to run alike"
+    )
     uses: int = Field(1, ge=1, description="times an archive shot may be used")
 
 
@@ -135,7 +144,8 @@ def match(
     trailer, archive : Archive
         The trailer's one film, and the films to answer from.
     frames : callable
-        Gives ``times`` and ``trace`` of every frame of a film, by `film_id`.
+        Gives what is known of a film's frames, by `film_id`: ``times``, ``trace``, ``flow`` and
+        ``flow_times``.
     settings : MatchSettings, optional
     pinned : list of dict, optional
         Rows of an edit that are kept as they are.
@@ -173,7 +183,7 @@ def match(
         notes += more
     asked = np.array([at for at in range(len(queries)) if at not in rows], int)
     room = _room(desk.spans[asked], queries.iloc[asked], answers)
-    chosen, more = choose(desk.score[asked], allowed[asked], room, settings)
+    chosen, more = choose(desk.lay(asked), allowed[asked], room, settings)
     notes += more
     for at, column in zip(asked, chosen, strict=True):
         rows[at] = desk.answer(at, column)
@@ -201,6 +211,48 @@ class _Desk:
         scores = np.stack([self.likeness.shots(side) for side in self.sides])
         self.score, self.turned = scores.max(axis=0), scores.argmax(axis=0)
         self.spans = _spans(self.queries, self.frames)
+        self.traces: dict[tuple[str, bool], Traces] = {}
+        self.speeds: dict[tuple[int, int], float] = {}
+
+    def lay(self, asked: np.ndarray) -> np.ndarray:
+        """Scores of the trailer shots `asked`, more where movements can be laid side by side.
+
+        Their best candidates are tried; by how much one runs better than the worst of them is
+        what it gains, so that none falls behind those that were not tried.
+        """
+        score = self.score[asked].copy()
+        if not self.settings.timing:
+            return score
+        for row, at in enumerate(asked):
+            open_ones = np.where(self.allowed[at], self.score[at], FORBIDDEN)
+            tried = [c for c in np.argsort(-open_ones)[:TRIED] if self.allowed[at, c]]
+            alike = [self._timing(at, column) for column in tried]
+            gains = np.array(alike) - min(alike, default=0)
+            score[row, tried] += self.settings.timing * gains
+        return score
+
+    def _timing(self, at: int, column: int) -> float:
+        query, answer = self.queries.iloc[at], self.answers.iloc[column]
+        mirror, usual = bool(self.turned[at, column]), _speed(self.spans[at], query, answer)
+        ours, theirs = self._traces(query.film_id), self._traces(answer.film_id, mirror)
+        speeds = usual * np.linspace(1 - self.settings.tempo, 1 + self.settings.tempo, SPEEDS)
+        speeds = [usual, *speeds[(speeds >= self.settings.slowest) & (speeds != usual)]]
+        found = timing(ours, theirs, query, answer, self._window(at, column), np.array(speeds))
+        self.speeds[at, column] = found.speed
+        return found.alike
+
+    def _traces(self, film_id: str, mirror: bool = False) -> Traces:
+        if (film_id, mirror) not in self.traces:
+            plain = Traces.of(self.frames(film_id))
+            self.traces[film_id, mirror] = plain.mirrored() if mirror else plain
+        return self.traces[film_id, mirror]
+
+    def _window(self, at: int, column: int) -> tuple[float, float]:
+        """Seconds of the archive shot's moment that is most like the trailer shot's first."""
+        left, right = self.likeness.span(at, column)
+        side = self.sides[int(self.turned[at, column])]
+        window = self.moments.iloc[right].iloc[side[left, right][0].argmax()]
+        return window.start, window.end
 
     def keep(self, at: int, pin: dict) -> tuple[dict, list[str]]:
         """A pinned row: what a person wrote stays, the rest is worked out; and notes."""
@@ -226,11 +278,9 @@ class _Desk:
         """The row of a trailer shot that is answered by an archive shot."""
         query, answer = self.queries.iloc[at], self.answers.iloc[column]
         mirror = bool(self.turned[at, column])
-        left, right = self.likeness.span(at, column)
-        first = self.sides[mirror][left, right][0].argmax()
-        window = self.moments.iloc[right].iloc[first]
-        speed = _speed(self.spans[at], query, answer)
-        start = align(self.frames, query, answer, (window.start, window.end), speed, mirror)
+        usual = _speed(self.spans[at], query, answer)
+        speed = self.speeds.get((at, column), usual)
+        start = align(self.frames, query, answer, self._window(at, column), speed, mirror)
         return {
             "kind": "match",
             "match_id": answer.shot_id,

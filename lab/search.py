@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from lab.channels import Calibration, describe, pool
+from lab.channels import Calibration, describe, pool, see
 from lab.encoders import read_texts
 from lab.ingest import Archive, IngestSettings, load_archive, load_films
+from lab.looks import still_framing
 from lab.match import Likeness, Weights
 from lab.render import Cell, clock, draw_sheet
 from lab.store import Workspace, write_whole
@@ -131,10 +132,9 @@ def by_image(
         If the file is no picture, or has nothing to say in the channels that have weight.
     """
     picture = _read_picture(path).repeat(encoder.frames, axis=0)
-    seen = describe(picture, encoder)
+    seen = describe(picture, see(picture, encoder)) | {"framing": still_framing(picture[:1])}
     silent = {name: np.zeros((1, raw.shape[1])) for name, raw in archive.vectors.items()}
-    one = np.zeros(len(picture), int)
-    vectors = silent | {name: pool(found, one, 1) for name, found in seen.items()}
+    vectors = silent | {name: pool(rows, [0] * len(rows), 1) for name, rows in seen.items()}
     spoken = {name for name, vector in vectors.items() if vector.any()}
     weights = weights or Weights()
     weights = weights.model_copy(update=dict.fromkeys(set(vectors) - spoken, 0.0))

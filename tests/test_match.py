@@ -13,7 +13,7 @@ from lab.match import MatchError, MatchSettings, Weights, choose, match
 from lab.shots import find_moments, find_shots
 
 RATE = 25
-PLAIN = MatchSettings()
+PLAIN = MatchSettings(timing=0)
 
 
 def best_by_force(score, allowed):
@@ -87,7 +87,10 @@ class House:
         moments = find_moments(shots)
         vectors = {c: unit(self.rng.normal(size=(len(moments), 12))) for c in CHANNELS}
         trace = self.rng.integers(0, 256, (bounds[-1], 9, 16)).astype(np.uint8)
-        self.films[name] = shots, moments, vectors, {"times": times, "trace": trace}
+        flow = self.rng.normal(size=(bounds[-1] // 2, 6, 8, 3)).astype(np.float16)
+        flow_times = np.stack([times[:-2:2], times[2::2]], axis=1)
+        frames = {"times": times, "trace": trace, "flow": flow[: len(flow_times)]}
+        self.films[name] = shots, moments, vectors, frames | {"flow_times": flow_times}
         return self
 
     def archive(self, *names):
@@ -119,15 +122,15 @@ def solve(house, trailer="t", films=("a", "b"), settings=PLAIN, **more):
 
 
 def test_scores_are_weighted_sums_and_the_sum_is_greatest(house):
-    weights = Weights(subject=0.5, composition=1, colour=0.25)
-    rows = solve(house, settings=MatchSettings(weights=weights))
+    weights = Weights(subject=0.5, composition=1, colour=0.25, motion=0.75, framing=0)
+    rows = solve(house, settings=MatchSettings(weights=weights, timing=0))
     ours, theirs = house.archive("t"), house.archive("a", "b")
     score = (
         sum(
             weight * ours.vectors[c] @ theirs.vectors[c].T
             for c, weight in weights.model_dump().items()
         )
-        / 1.75
+        / 2.5
     )
     column = [theirs.shots.shot_id.tolist().index(i) for i in rows.match_id]
     assert rows.score.tolist() == pytest.approx(score[range(3), column].tolist(), abs=1e-5)
@@ -136,7 +139,7 @@ def test_scores_are_weighted_sums_and_the_sum_is_greatest(house):
         others = [c for c in np.argsort(-score[position]) if c != column[position]]
         assert row.alternatives == theirs.shots.shot_id.iloc[others].tolist()
         parts = [getattr(row, f"score_{c}") * w for c, w in weights.model_dump().items()]
-        assert sum(parts) / 1.75 == pytest.approx(row.score, abs=1e-5)
+        assert sum(parts) / 2.5 == pytest.approx(row.score, abs=1e-5)
 
 
 def test_a_film_answers_itself_only_when_asked_and_then_to_the_frame(house):
@@ -291,13 +294,13 @@ def test_a_mirrored_double_is_found_when_mirrors_are_allowed():
     rng = np.random.default_rng(6)
     for name, count in (("t", 1), ("a", 3)):
         shots, moments, _, frames = house.films[name]
-        widths = {"subject": 20, "composition": 384, "colour": 120}
+        widths = {"subject": 20, "composition": 384, "colour": 120, "motion": 49, "framing": 27}
         vectors = {c: unit(rng.normal(size=(count, width))) for c, width in widths.items()}
         house.films[name] = shots, moments, vectors, frames
     theirs = house.films["a"][2]
     house.films["t"][2].update({c: v[1:2] for c, v in mirrored(theirs).items()})
     even = Calibration({c: np.zeros(theirs[c].shape[1]) for c in CHANNELS})
-    settings = MatchSettings(mirror=True, weights=Weights(subject=0, composition=1, colour=1))
+    settings = MatchSettings(mirror=True, weights=Weights(subject=0, motion=1, framing=1))
     rows = solve(house, films=("a",), settings=settings, calibration=even)
     assert rows.match_id[0] == house.archive("a").shots.shot_id[1]
     assert bool(rows["mirror"][0]) and rows.score[0] == pytest.approx(1, abs=1e-5)

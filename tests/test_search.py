@@ -10,7 +10,7 @@ from conftest import CLOSED
 from PIL import Image
 
 from lab import cli, search
-from lab.channels import Calibration
+from lab.channels import CHANNELS, Calibration
 from lab.encoders import PACKAGED, Features, load_encoder
 from lab.films import Register
 from lab.ingest import IngestSettings, ingest, load_archive, thumbnail_path
@@ -146,11 +146,11 @@ def test_a_channel_that_a_picture_has_not_is_not_asked(house, archive):
     Image.new("RGB", (64, 64), (90, 90, 90)).save(blank)
 
     def scores(**weights):
-        weights = Weights(**{"subject": 0, "composition": 0, "colour": 0} | weights)
+        weights = Weights(**dict.fromkeys(CHANNELS, 0) | weights)
         return search.by_image(archive, blank, Blind(), weights=weights).score.tolist()
 
     assert scores(colour=0.5, composition=1) == scores(colour=1)
-    with pytest.raises(search.SearchError, match="only speaks of colour, subject; give them"):
+    with pytest.raises(search.SearchError, match="only speaks of colour, framing, subject; give"):
         scores(composition=1)
 
 

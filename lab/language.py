@@ -1,0 +1,164 @@
+"""Film language: a shot in a film-maker's words, and why two shots belong together.
+
+Every word is read from a measure that stands by itself (`lab.framing`, `lab.faces`, `lab.motion`,
+brightness); an empty word says that nothing could be told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lab.faces import Face
+from lab.framing import SCALES
+from lab.motion import Movement
+
+VERSION = 1
+WORDS = ("framing", "camera", "light", "faces", "face_at", "pace", "shows")
+# What a camera does: from which speed on (picture widths a second; of a zoom, growth a second),
+# and its words for less than nothing and for more.
+MOVES = (
+    (0.025, ("pan left", "pan right")),
+    (0.018, ("tilt up", "tilt down")),
+    (0.03, ("zoom out", "zoom in")),
+)
+REACH = 0.35  # how far from its middle a zoom moves the picture, in widths
+STEADY, AGAINST = 0.65, 0.3  # part of a shot a movement goes on; of its shake that it surpasses
+SHAKE = 0.027  # widths a second, from which a camera is held by hand
+DEPTH = 0.35  # from which near things pass so much faster that the camera itself travels
+DARK, BRIGHT = 55, 150  # mean brightness (0-255)
+PACES = (0.012, "still"), (0.05, "calm"), (0.15, "lively"), (np.inf, "fast")  # widths a second
+COUNTS = ("none", "one", "two", "three", "many")
+SIDES = (0.4, "left"), (0.6, "centre"), (1.0, "right")  # of the largest face's middle
+
+
+def words_of(
+    scales: np.ndarray,
+    faces: Sequence[Sequence[Face]],
+    move: Movement | None,
+    brightness: float,
+    shows: str = "",
+) -> dict[str, str]:
+    """A shot in words, one for each of `WORDS`.
+
+    Parameters
+    ----------
+    scales : ndarray, shape (n, 7)
+        How likely each scale is, in each of the shot's pictures.
+    faces : sequence of sequence of Face
+        In each of these pictures.
+    move : Movement or None
+        None where too few frames were seen to tell.
+    brightness : float
+        Mean of the pictures, 0 to 255.
+    shows : str
+        What is seen there, in the encoder's own words.
+    """
+    number = Counter(len(one) for one in faces).most_common(1)[0][0]
+    largest = max((one[0] for one in faces if one), key=lambda face: face.height, default=None)
+    return {
+        "framing": SCALES[int(scales.mean(axis=0).argmax())],
+        "camera": camera_word(move) if move else "",
+        "light": "dark" if brightness < DARK else "bright" if brightness > BRIGHT else "normal",
+        "faces": COUNTS[min(number, len(COUNTS) - 1)],
+        "face_at": _below(SIDES, largest.x) if number else "",
+        "pace": _below(PACES, speed_of(move)) if move else "",
+        "shows": shows,
+    }
+
+
+def camera_word(move: Movement) -> str:
+    """How a camera moves: static, pan, tilt, zoom, track, or handheld."""
+    ways = move.right, move.down, move.closer
+    strength = [abs(way) / least for way, (least, _) in zip(ways, MOVES, strict=True)]
+    best = int(np.argmax(strength))
+    speed = abs(ways[best]) * (REACH if best == 2 else 1)
+    if strength[best] < 1 or speed < AGAINST * move.shake or move.steady[best] < STEADY:
+        return "handheld" if move.shake > SHAKE else "static"
+    word = MOVES[best][1][int(ways[best] > 0)]
+    return word.replace("pan", "track") if move.depth > DEPTH else word
+
+
+def speed_of(move: Movement) -> float:
+    """How much moves in a shot, camera and things together, in picture widths a second."""
+    return float(np.hypot(move.right, move.down) + REACH * abs(move.closer) + move.things)
+
+
+def why(
+    query: Mapping[str, str],
+    answer: Mapping[str, str],
+    scores: Mapping[str, float],
+    mirror: bool = False,
+) -> str:
+    """One sentence on what two shots have in common.
+
+    Parameters
+    ----------
+    query, answer : mapping
+        Words of the two shots, by the names of `WORDS`.
+    scores : mapping
+        What each channel says of the pair: strangers about 0, doubles 1.
+    mirror : bool
+        Whether the answer is shown mirrored.
+
+    Examples
+    --------
+    >>> one = {"framing": "close-up", "light": "dark", "faces": "one", "face_at": "left"}
+    >>> why(one, one, {"subject": 0.2, "motion": 0.71})
+    'Two close-ups, a face on the left in both, both dark; most alike in motion (0.71).'
+    """
+    answer = {name: _turned(word) if mirror else word for name, word in answer.items()}
+    same = {name: word for name, word in query.items() if word and answer.get(name) == word}
+    said = [_framings(query.get("framing", ""), answer.get("framing", ""))]
+    if "face_at" in same:
+        place = {"left": "on the left", "right": "on the right", "centre": "in the middle"}
+        said.append(f"a face {place[same['face_at']]} in both")
+    if same.get("faces") in ("two", "three", "many"):
+        said.append(f"{same['faces']} faces in both")
+    if same.get("light") in ("dark", "bright"):
+        said.append(f"both {same['light']}")
+    if "shows" in same:
+        said.append(f"both with something of a {same['shows']}")
+    moves = []
+    if "camera" in same:
+        moves.append(_camera(same["camera"]))
+    pace = {"still": "hardly anything moves", "fast": "all is in fast movement"}
+    moves.append(pace.get(same.get("pace"), ""))
+    best = max(scores, key=scores.get)
+    moves.append(f"most alike in {best} ({scores[best]:.2f})")
+    sentence = "; ".join(filter(None, [", ".join(filter(None, said)), *moves]))
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _framings(one: str, other: str) -> str:
+    if not one or not other:
+        return ""
+    if one == other:
+        return f"two {one}s"
+    return f"{_a(one)} answered by {_a(other)}"
+
+
+def _a(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def _camera(word: str) -> str:
+    verb, _, way = word.partition(" ")
+    if word == "static":
+        return "both cameras stand still"
+    if word == "handheld":
+        return "both cameras are held by hand"
+    return f"the camera {verb}s {way} in both"
+
+
+def _turned(word: str) -> str:
+    """A word of a picture that is seen in a mirror."""
+    if "left" in word:
+        return word.replace("left", "right")
+    return word.replace("right", "left") if word == "right" or word.endswith(" right") else word
+
+
+def _below(steps, value: float) -> str:
+    return next(word for bound, word in steps if value <= bound or bound == steps[-1][0])
