@@ -31,13 +31,14 @@ from tqdm import tqdm
 
 from lab import video
 from lab.align import align
-from lab.channels import LOOKS, Calibration
+from lab.channels import Calibration
 from lab.cutlists import save_correction
 from lab.films import Register
 from lab.ingest import (
     Archive,
     IngestSettings,
     complete,
+    film_key,
     ingest_one,
     load_archive,
     load_frames,
@@ -50,6 +51,7 @@ from lab.video import EPSILON, Box
 VERSION = 1
 HALF, LEAST = 0.5, 0.9  # seconds of a query, and of a stretch that is asked for
 MOVES = 1.0  # levels (of 255)
+LOOKS = np.array([1, 3, 5]) / 6  # where in a moment the packaged encoder's pictures lie
 SHAPES = ((640, 360), (640, 272), (480, 360), (272, 480))  # pictures of the trailers
 GOOD = {"preset": "veryfast", "crf": "18", "threads": "1", "rc-lookahead": "8"}
 NEAR, NEAR_FAST = 2, 4  # frames by which an in-point may be off; where the speed was changed
@@ -190,12 +192,14 @@ def stretches(clips: Workspace, place: Path, without: list[str]) -> tuple[Worksp
     names = whole.films.path[whole.films.film_id.isin(left_out)].map(lambda p: Path(p).name)
     print(f"{len(films)} clips; left out: {', '.join(names) or 'none'}")
     workspace = Workspace(place)
-    for part in (clips.work / "film").iterdir():
-        if not (workspace.work / "film" / part.name).exists():
-            shutil.copytree(part, workspace.work / "film" / part.name, copy_function=os.link)
     register = Register(workspace)
     for film in films.itertuples():
         register.add(film.film_id, film.path, "archive")
+        part = "film", film.film_id, film_key()
+        if not workspace.part(*part).exists():
+            with workspace.making(*part) as scratch:
+                decoded = clips.part(*part)
+                shutil.copytree(decoded, scratch, copy_function=os.link, dirs_exist_ok=True)
     register.save()
     for film_id, shots in tqdm(whole.shots.groupby("film_id", sort=False), desc="stretches"):
         if film_id in left_out:
@@ -261,13 +265,12 @@ def moves(film, start: float, end: float) -> bool:
 
 def begins(times: np.ndarray, start: float, end: float, rng) -> float:
     """Where a query begins: its looks farthest from the stretch's, few of which it shows."""
-    looks = np.array(LOOKS)
-    held = _shown(times, start + (end - start) * looks)
+    held = _shown(times, start + (end - start) * LOOKS)
     fast = max(way.speed for way in WAYS.values())
     places = np.flatnonzero(times + HALF * fast <= end + EPSILON)
     costs = []
     for place in places:
-        ours = _shown(times, times[place] + HALF * looks)
+        ours = _shown(times, times[place] + HALF * LOOKS)
         after = np.searchsorted(times, times[place] + HALF - EPSILON)
         costs.append(
             (-np.abs(ours[:, None] - held).min(), ((held >= place) & (held < after)).sum())

@@ -105,8 +105,10 @@ def classes(folder: Path, encoder: str, seed: int) -> pd.DataFrame:
     parts, pooled = [], []
     for picture in tqdm(pictures, desc=folder.name):
         watched = Watched(load_encoder(encoder))
-        parts.append(channels.describe(picture[None], watched))
-        pooled.append(watched.pooled[0])
+        still = picture[None].repeat(getattr(watched, "frames", 1), axis=0)  # a clip of itself
+        seen = channels.describe(still, watched)
+        parts.append({name: vectors[:1] for name, vectors in seen.items()})
+        pooled.append(watched.pooled[0][:1])
     raw = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     ready = Calibration.fit(raw).apply(raw)
     shares = {name: share for name, share in Weights().shares().items() if name in ready}
@@ -172,8 +174,8 @@ def language(
     Returns
     -------
     DataFrame
-        A row a method, and chance; a column a column of the shots table; in the last row the
-        number of queries.
+        A row a method, and chance; a column a column of the shots table, with the number of
+        queries.
     """
     shots, films = archive.shots, archive.films.set_index("film_id")
     said = {name: words_of(shots, name) for name in LANGUAGE if name in shots}
@@ -192,7 +194,7 @@ def language(
         for method, score in scores.items():
             best = np.where(other, score[np.ix_(usable, usable)], -np.inf).argmax(axis=1)
             column[method] = same[np.arange(len(best)), best].mean()
-        found[name] = {**column, "chance": chance(same, film), "queries": len(words)}
+        found[f"{name} (n = {len(words)})"] = {**column, "chance": chance(same, film)}
     return pd.DataFrame(found)
 
 
@@ -344,7 +346,7 @@ def votes(key: Path, files: list[Path]) -> None:
     table = {name: preference(one.dropna()) for name, one in won.items()}
     for name in said:
         table[name]["A of A, B"] = (said[name] == "A").sum() / said[name].isin(["A", "B"]).sum()
-    show("what judges prefer", pd.DataFrame(table).T)
+    show("what judges prefer", pd.DataFrame(table).T.convert_dtypes())
     agreement = {}
     for one, other in combinations(said, 2):
         both = said[[one, other]].dropna()
@@ -352,7 +354,7 @@ def votes(key: Path, files: list[Path]) -> None:
         raw = (both[one] == both[other]).mean()
         agreement[f"{one} / {other}"] = {"pairs": len(both), "raw": raw, "kappa": kappa}
     if agreement:
-        show("agreement", pd.DataFrame(agreement).T)
+        show("agreement", pd.DataFrame(agreement).T.convert_dtypes())
 
 
 def read_votes(file: Path) -> pd.Series:
@@ -425,7 +427,10 @@ def main() -> None:
             show(f"doubles: {name}", table)
     if "language" in args.parts:
         table = language(workspace, load_archive(workspace), args.categories, cache)
-        show("language: share of answers that agree with their query", table)
+        if len(table):
+            show("language: share of answers that agree with their query", table)
+        else:
+            print("\nlanguage: the shots table says nothing of it; name --categories")
     if "eye" in args.parts:
         eye(workspace, load_archive(workspace), cache, args.out, args)
     if "votes" in args.parts:
