@@ -19,7 +19,7 @@ from lab.video import EPSILON
 FRAMES = 96  # frames of a shot that are compared at every in-point
 SPEEDS = 5  # speeds that are tried, the shot's own among them
 LAYOUT, MOVEMENT, ENDS = 0.4, 0.4, 0.2  # what counts in laying one shot beside another
-BENT = 0.5  # what a doubling or halving of the speed costs
+BENT = 0.2  # what a doubling or halving of the speed costs
 HARDLY = 0.01  # picture widths a second below which movement says nothing
 
 

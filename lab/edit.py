@@ -78,6 +78,7 @@ class Row(BaseModel):
     mirror: bool = False
     score: float | None = None
     scores: dict[str, float] = {}
+    why: str = ""
     pinned: bool = False
     alternatives: list[str] = []
 

@@ -108,7 +108,8 @@ def _size(faces: list[Face]) -> np.ndarray:
     """The largest face's height, softly told apart, and whether there is none: (6,)."""
     if not faces:
         return np.array([0.0] * len(HEIGHTS) + [1.0])
-    apart = np.log2(max(faces[0].height, 0.02)) - np.log2(HEIGHTS)
+    height = np.clip(faces[0].height, HEIGHTS[0], HEIGHTS[-1])
+    apart = np.log2(height) - np.log2(HEIGHTS)
     return np.append(np.exp(-2 * apart**2), 0.0)
 
 

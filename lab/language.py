@@ -150,7 +150,7 @@ def _camera(word: str) -> str:
         return "both cameras stand still"
     if word == "handheld":
         return "both cameras are held by hand"
-    return f"the camera {verb}s {way} in both"
+    return f"both times the camera {verb}s {way}"
 
 
 def _turned(word: str) -> str:

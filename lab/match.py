@@ -20,6 +20,7 @@ from lab.align import SPEEDS, Traces, align, stretch, timing
 from lab.channels import CHANNELS, Calibration, mirrored
 from lab.flags import USELESS
 from lab.ingest import Archive
+from lab.language import WORDS, why
 from lab.video import EPSILON
 
 ALTERNATIVES = 5
@@ -263,6 +264,7 @@ class _Desk:
         speed, notes = _pinned_speed(at, pin, self.spans[at], self.answers)
         lasts = (pin["out_query"] - pin["in_query"]) * speed
         row = {name: value for name, value in pin.items() if not name.startswith("score")}
+        row["why"] = ""
         row |= {"speed": speed, "out_match": pin["in_match"] + lasts}
         for column in columns:
             if row["out_match"] > self.answers.end[column] + EPSILON:
@@ -270,8 +272,7 @@ class _Desk:
             if self.answers.shot_id[column] != pin.get("match_id") and speed < 1:
                 notes.append(f"shot {at + 1}, pinned, plays at {speed:.0%} of its speed.")
             row["match_id"] = self.answers.shot_id[column]
-            mirror = bool(pin.get("mirror") and self.settings.mirror)
-            row |= self.likeness.numbers(at, column, mirror, self.settings.weights)
+            row |= self._said(at, column, bool(pin.get("mirror") and self.settings.mirror))
         return row, notes
 
     def answer(self, at: int, column: int) -> dict:
@@ -290,8 +291,15 @@ class _Desk:
             "mirror": mirror,
             "pinned": False,
             "alternatives": self._rivals(at, column),
-            **self.likeness.numbers(at, column, mirror, self.settings.weights),
+            **self._said(at, column, mirror),
         }
+
+    def _said(self, at: int, column: int, mirror: bool) -> dict:
+        """Scores of a pair, and why it is one."""
+        numbers = self.likeness.numbers(at, column, mirror, self.settings.weights)
+        words = [_words(shot) for shot in (self.queries.iloc[at], self.answers.iloc[column])]
+        told = {name: numbers[f"score_{name}"] for name in CHANNELS}
+        return {**numbers, "why": why(*words, told, mirror)}
 
     def _rivals(self, at: int, column: int) -> list[str]:
         ranked = np.argsort(-np.where(self.allowed[at], self.score[at], FORBIDDEN))
@@ -368,6 +376,10 @@ def _weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
         if share:
             total += np.float32(share) * channels[name]
     return total
+
+
+def _words(shot) -> dict[str, str]:
+    return {name: shot.get(name, "") for name in WORDS}
 
 
 def _firsts(moments: pd.DataFrame) -> np.ndarray:

@@ -7,6 +7,7 @@ stands the archive frame that the edit names for that time.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUALITY = {"preset": "medium", "crf": "18"}
+LINE = 15  # pixels from a line of small print to the next
 BLACK = (16, 128, 128)  # Y, U, V, limited range
 
 
@@ -239,7 +241,7 @@ def contact_sheet(edit: Edit, out, *, columns: int = 3, thumb: tuple[int, int] =
         extra = f"   {shot.speed:.0%} speed" if shot.speed < 0.995 else ""
         extra += "   mirrored" if shot.mirror else ""
         head = f"{shot.position}   {clock(shot.in_query)}{score}{extra}"
-        cells.append(Cell(_pair(edit, shot, panel), head, _caption(edit, shot)))
+        cells.append(Cell(_pair(edit, shot, panel), head, _caption(edit, shot), shot.why))
     write_whole(Path(out), draw_sheet(cells, panel, columns))
     return len(edit.shots)
 
@@ -267,18 +269,21 @@ def shot_sheet(shots: pd.DataFrame, thumbnails: Callable[[int], Path], out) -> N
 
 
 class Cell(NamedTuple):
-    """A place on a sheet: pictures side by side (None: black), a line and a smaller line."""
+    """A place on a sheet: pictures side by side (None: black), a line, and smaller ones."""
 
     pictures: list[Image.Image | None]
     head: str
     caption: str
+    note: str = ""
 
 
 def draw_sheet(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes:
     """A PNG of cells in rows; `panel` is the room for one picture, in pixels."""
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    gap, words, apart = 14, 40, 4
+    gap, apart = 14, 4
     wide = len(cells[0].pictures) * (panel[0] + apart) - apart
+    notes = [textwrap.wrap(cell.note, wide // 6) for cell in cells]
+    words = 40 + LINE * max(map(len, notes))
     rows = -(-len(cells) // columns)
     size = gap + (wide + gap) * columns, gap + (panel[1] + words + gap) * rows
     sheet = Image.new("RGB", size, (18, 18, 18))
@@ -294,6 +299,9 @@ def draw_sheet(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes
                 sheet.paste(picture, (left + inset[0], y + inset[1]))
         draw.text((x, y + panel[1] + 3), cell.head, (235, 235, 235), font)
         draw.text((x, y + panel[1] + 22), cell.caption, (160, 160, 160), small)
+        for line, text in enumerate(notes[number]):
+            place = x, y + panel[1] + 38 + LINE * line
+            draw.text(place, text, (200, 190, 150), small)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

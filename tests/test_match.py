@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.align import align
+from lab.align import Traces, align, timing
 from lab.channels import CHANNELS, Calibration, unit
 from lab.ingest import Archive
 from lab.match import MatchError, MatchSettings, Weights, choose, match
@@ -304,3 +304,77 @@ def test_a_mirrored_double_is_found_when_mirrors_are_allowed():
     rows = solve(house, films=("a",), settings=settings, calibration=even)
     assert rows.match_id[0] == house.archive("a").shots.shot_id[1]
     assert bool(rows["mirror"][0]) and rows.score[0] == pytest.approx(1, abs=1e-5)
+
+
+def moving(house, name, speed_at, fps=RATE):
+    """Give a film a movement of which the speed is known at every second, and a flat picture."""
+    frames = house.frames(name)
+    frames["trace"][:] = np.arange(144, dtype=np.uint8).reshape(9, 16)
+    spans = np.arange(len(frames["times"]) // 2) * 2 / fps
+    frames["flow_times"] = np.stack([spans, spans + 2 / fps], axis=1)
+    speeds = np.array([speed_at(time) for time in spans])
+    frames["flow"] = np.zeros((len(spans), 6, 8, 3), np.float16)
+    frames["flow"][..., 0], frames["flow"][..., 2] = speeds[:, None, None], 1
+
+
+def pulse(at, wide=0.15):
+    """A movement to the right that comes and goes about a second."""
+    return lambda time: 0.5 * np.exp(-(((time - at) / wide) ** 2))
+
+
+def test_of_two_shots_as_alike_the_one_that_moves_alike_answers():
+    house = House(1).film("t", [50]).film("a", [100, 100])
+    moving(house, "t", pulse(1.0))
+    moving(house, "a", lambda time: pulse(2.2)(time) if time < 4 else pulse(6.0, 2.0)(time))
+    for channel in CHANNELS:  # the other one looks a little more like it
+        ours = house.films["t"][2][channel][0]
+        theirs = house.films["a"][2][channel]
+        theirs[:] = unit(ours + 0.1 * house.rng.normal(size=theirs.shape))
+        theirs[2:] = ours
+    shots = house.archive("a").shots.shot_id
+    rows = solve(house, films=("a",), settings=MatchSettings(timing=0))
+    assert rows.match_id[0] == shots[1]
+    rows = solve(house, films=("a",), settings=MatchSettings(timing=0.5, tempo=0))
+    assert rows.match_id[0] == shots[0]
+
+
+@pytest.mark.parametrize("speed", [1.1, 0.95])
+@pytest.mark.parametrize("turned", [False, True])
+def test_movements_peak_together_at_the_speed_that_is_found(speed, turned):
+    house = House(2).film("t", [50]).film("a", [150])
+    beats = (0.4, 1.0, 1.7)
+    moving(house, "t", lambda time: sum(pulse(beat, 0.08)(time) for beat in beats))
+    there = [1.2 + beat * speed for beat in beats]
+    way = -1 if turned else 1
+    moving(house, "a", lambda time: way * sum(pulse(t, 0.08 * speed)(time) for t in there) / speed)
+    traces = [Traces.of(house.frames(name)) for name in "ta"]
+    traces[1] = traces[1].mirrored() if turned else traces[1]
+    query, answer = house.films["t"][0].iloc[0], house.films["a"][0].iloc[0]
+    speeds = np.array([1.0, 0.9, 0.95, 1.05, 1.1])
+    found = timing(*traces, query, answer, (0.0, 9.0), speeds)
+    assert found.speed == speed and found.alike > 0.5
+    wrong = timing(traces[0], traces[1].mirrored(), query, answer, (0.0, 9.0), speeds)
+    assert found.alike > wrong.alike + 0.5
+
+
+def test_a_speed_stays_within_what_is_allowed():
+    house = House(3).film("t", [40]).film("a", [150])
+    moving(house, "t", lambda time: pulse(0.4)(time) + pulse(1.2)(time))
+    moving(house, "a", lambda time: pulse(1.0)(time) + pulse(2.6)(time))  # at half the speed
+    for tempo in (0.0, 0.1, 0.3):
+        rows = solve(house, films=("a",), settings=MatchSettings(timing=1, tempo=tempo))
+        assert abs(rows.speed[0] - 1) <= tempo + 1e-9
+
+
+def test_what_stands_still_can_be_laid_anywhere():
+    house = House(4).film("t", [40]).film("a", [90])
+    for name in "ta":
+        moving(house, name, lambda time: 0.0)
+    traces = [Traces.of(house.frames(name)) for name in "ta"]
+    query, answer = house.films["t"][0].iloc[0], house.films["a"][0].iloc[0]
+    assert timing(*traces, query, answer, (0.0, 9.0), np.ones(1)).alike == pytest.approx(
+        1, abs=0.01
+    )
+    short = query.copy()
+    short["clean_end"] = query.clean_start + 0.1
+    assert timing(*traces, short, answer, (0.0, 9.0), np.ones(1)) == (0.0, 1.0)

@@ -24,8 +24,9 @@ LOCKED = {
     )
 }
 # From the ground up; a room imports those before it and never one behind it.
-ROOMS = """video store films change cuts shots cutlists encoders channels duplicates flags ingest
-vocabulary scenes align match edit render search see plots show widgets sample cli""".split()  # noqa: SIM905
+ROOMS = """video store films change cuts shots cutlists motion encoders faces framing channels
+duplicates flags language looks ingest vocabulary scenes align match edit render search see plots
+show widgets sample cli""".split()  # noqa: SIM905
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -171,7 +172,8 @@ def test_samples_need_only_the_ground():
 
 
 @pytest.mark.parametrize(
-    ("decoder", "allowed"), [("av", {"video", "sample"}), ("decord", {"video"}), ("cv2", set())]
+    ("decoder", "allowed"),
+    [("av", {"video", "sample"}), ("decord", {"video"}), ("cv2", {"motion", "faces"})],
 )
 def test_decoders_stay_in_their_room(decoder, allowed):
     users = {
