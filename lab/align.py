@@ -108,13 +108,23 @@ def timing(
     for speed in speeds:
         fits = begins[begins + beat[-1] * speed <= end]
         if len(fits):
-            when = fits[:, None] + beat * speed
-            at = np.searchsorted(theirs.times, when + EPSILON, side="right") - 1
-            at = np.clip(at, there.start, there.stop - 1)
-            score = _laid(model, (theirs.layout[at], theirs.movement[at] * np.float32(speed)))
+            layout, movement = _between(theirs, there, fits[:, None] + beat * speed)
+            score = _laid(model, (layout, movement * np.float32(speed)))
             score -= BENT * abs(np.log2(speed / speeds[0]))
             best = max(best, Timing(float(score.max()), float(speed)))
     return best if np.isfinite(best.alike) else Timing(0.0, float(speeds[0]))
+
+
+def _between(traces: Traces, there: slice, when: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Layouts and movements at any seconds of a stretch, between the steps that are known."""
+    steps = np.arange(there.start, there.stop)
+    exact = np.interp(when, traces.times[there], steps)
+    first = np.minimum(exact.astype(int), there.stop - 2)
+    share = (exact - first)[..., None].astype(np.float32)
+    return tuple(
+        known[first] * (1 - share) + known[first + 1] * share
+        for known in (traces.layout, traces.movement)
+    )
 
 
 def _laid(ours: tuple, theirs: tuple) -> np.ndarray:

@@ -183,8 +183,7 @@ def match(
         rows[at], more = desk.keep(at, pin)
         notes += more
     asked = np.array([at for at in range(len(queries)) if at not in rows], int)
-    room = _room(desk.spans[asked], queries.iloc[asked], answers)
-    chosen, more = choose(desk.lay(asked), allowed[asked], room, settings)
+    chosen, more = choose(desk.lay(asked), allowed[asked], desk.room[asked], settings)
     notes += more
     for at, column in zip(asked, chosen, strict=True):
         rows[at] = desk.answer(at, column)
@@ -212,6 +211,7 @@ class _Desk:
         scores = np.stack([self.likeness.shots(side) for side in self.sides])
         self.score, self.turned = scores.max(axis=0), scores.argmax(axis=0)
         self.spans = _spans(self.queries, self.frames)
+        self.room = _room(self.spans, self.queries, self.answers)
         self.traces: dict[tuple[str, bool], Traces] = {}
         self.speeds: dict[tuple[int, int], float] = {}
 
@@ -237,7 +237,9 @@ class _Desk:
         mirror, usual = bool(self.turned[at, column]), _speed(self.spans[at], query, answer)
         ours, theirs = self._traces(query.film_id), self._traces(answer.film_id, mirror)
         speeds = usual * np.linspace(1 - self.settings.tempo, 1 + self.settings.tempo, SPEEDS)
-        speeds = [usual, *speeds[(speeds >= self.settings.slowest) & (speeds != usual)]]
+        most = self.room[at, column]
+        fits = (speeds >= self.settings.slowest) & (speeds <= most) & (speeds != usual)
+        speeds = [usual, *speeds[fits]]
         found = timing(ours, theirs, query, answer, self._window(at, column), np.array(speeds))
         self.speeds[at, column] = found.speed
         return found.alike

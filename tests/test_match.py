@@ -343,18 +343,18 @@ def test_of_two_shots_as_alike_the_one_that_moves_alike_answers():
 def test_movements_peak_together_at_the_speed_that_is_found(speed, turned):
     house = House(2).film("t", [50]).film("a", [150])
     beats = (0.4, 1.0, 1.7)
-    moving(house, "t", lambda time: sum(pulse(beat, 0.08)(time) for beat in beats))
+    moving(house, "t", lambda time: sum(pulse(beat, 0.12)(time) for beat in beats))
     there = [1.2 + beat * speed for beat in beats]
     way = -1 if turned else 1
-    moving(house, "a", lambda time: way * sum(pulse(t, 0.08 * speed)(time) for t in there) / speed)
+    moving(house, "a", lambda time: way * sum(pulse(t, 0.12 * speed)(time) for t in there) / speed)
     traces = [Traces.of(house.frames(name)) for name in "ta"]
     traces[1] = traces[1].mirrored() if turned else traces[1]
     query, answer = house.films["t"][0].iloc[0], house.films["a"][0].iloc[0]
     speeds = np.array([1.0, 0.9, 0.95, 1.05, 1.1])
     found = timing(*traces, query, answer, (0.0, 9.0), speeds)
-    assert found.speed == speed and found.alike > 0.5
+    assert found.speed == speed and found.alike > 0.9
     wrong = timing(traces[0], traces[1].mirrored(), query, answer, (0.0, 9.0), speeds)
-    assert found.alike > wrong.alike + 0.5
+    assert found.alike > wrong.alike + 0.3
 
 
 def test_a_speed_stays_within_what_is_allowed():
