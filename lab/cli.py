@@ -31,7 +31,8 @@ from lab.search import COUNT, SearchError, by_image, by_shot, by_text, hit_sheet
 from lab.store import Workspace
 from lab.video import FilmError
 
-LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in", "flags"]
+LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
+LISTED += ["framing", "camera", "light", "faces", "flags"]
 
 
 class UsageError(Exception):
@@ -140,6 +141,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         one.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
 
+    for name in ("timing", "tempo"):
+        text = MatchSettings.model_fields[name].description
+        one.add_argument(f"--{name}", type=partial(_setting, name), metavar="X", help=text)
+
     one = verb("render", render, "edit -> video or contact sheet")
     one.add_argument("edit", metavar="EDIT.yaml")
     one.add_argument("--preset", default="side-by-side", choices=[*PRESETS, "contact-sheet"])
@@ -172,6 +177,14 @@ def _weights(text: str) -> Weights:
     if not any(weights.values()):
         raise argparse.ArgumentTypeError(f"{text!r}: give at least one of {known} some weight")
     return Weights(**weights)
+
+
+def _setting(name: str, text: str) -> float:
+    try:
+        return getattr(MatchSettings(**{name: text}), name)
+    except ValueError as error:
+        why = error.errors()[0]["msg"].lower()
+        raise argparse.ArgumentTypeError(f"{text!r}: {why}") from None
 
 
 def ingest(args) -> str:
@@ -271,7 +284,8 @@ def search(args) -> str:
 def match(args) -> str:
     _suffix(args.edit, ".yaml", ".yml")
     before = load_edit(args.edit) if Path(args.edit).exists() else None
-    asked = {name: getattr(args, name) for name in ("weights", "mirror", "own_film", "useless")}
+    names = ("weights", "mirror", "own_film", "useless", "timing", "tempo")
+    asked = {name: getattr(args, name) for name in names}
     asked = {name: value for name, value in asked.items() if value is not None}
     settings = (before.settings if before else MatchSettings()).model_copy(update=asked)
     workspace = Workspace(args.work)

@@ -55,6 +55,11 @@ def load_encoder(name: str = PACKAGED):
     return _load(name)
 
 
+def packaged() -> PackagedEncoder:
+    """The encoder that all that is fitted here looks through, whichever one is chosen."""
+    return _load(PACKAGED)
+
+
 @lru_cache(maxsize=2)
 def _load(name: str):
     return PackagedEncoder() if name == PACKAGED else TransformersEncoder(name)

@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from lab import channels, faces, flags, framing, language, motion
-from lab.encoders import PACKAGED, load_encoder
+from lab.encoders import PACKAGED, load_encoder, packaged
 from lab.store import write_arrays, write_json
 from lab.video import Box, proxy_frames
 
@@ -82,7 +82,7 @@ def look(
 def still_framing(pictures: np.ndarray) -> np.ndarray:
     """The framing channel of pictures, uint8 (n, height, width, 3), by themselves: (n, 27)."""
     found = [faces.find_faces(picture) for picture in pictures]
-    pooled = load_encoder(PACKAGED).encode(pictures).pooled
+    pooled = packaged().encode(pictures).pooled
     return channels.framing(framing.scale_of(pooled, found), found)
 
 
@@ -92,7 +92,7 @@ def _moments(proxy: Path, frames, box: Box, moments: pd.DataFrame, encoder):
     seconds = moments.start.to_numpy()[:, None] + np.outer(moments.end - moments.start, parts)
     places = np.searchsorted(frames["times"], seconds, side="right") - 1
     places, middle = np.maximum(0, places), len(parts) // 2
-    plain, seen = load_encoder(PACKAGED), _Seen()
+    plain, seen = packaged(), _Seen()
     found: dict[str, list] = {}
     step = max(1, BATCH // len(parts))
     for start in range(0, len(places), step):
@@ -120,7 +120,7 @@ def _words(shot, owned: np.ndarray, frames, scales: np.ndarray, seen: _Seen) -> 
         [seen.faces[k] for k in owned],
         motion.movement(flow) if len(flow) >= motion.LEAST else None,
         float(np.mean([seen.light[k] for k in owned])),
-        load_encoder(PACKAGED).words(pooled, SURE)[0],
+        packaged().words(pooled, SURE)[0],
     )
 
 
@@ -138,7 +138,7 @@ def _thumbnails(folder: Path, proxy: Path, times, box: Box, shots, seen: _Seen) 
         pictures = cropped(proxy, some, box)
         strange = [k for k, place in enumerate(some) if int(place) not in known]
         if strange:
-            pooled = load_encoder(PACKAGED).encode(pictures[strange]).pooled
+            pooled = packaged().encode(pictures[strange]).pooled
             known |= {int(some[k]): row for k, row in zip(strange, pooled, strict=True)}
         kinds += flags.find_cards(np.array([known[int(place)] for place in some]))
         for index, picture in enumerate(pictures, start):

@@ -78,7 +78,7 @@ def by_text(
         Hits, at most.
     where : sequence of str
         Conditions on columns of the shots table that all must hold, such as
-        ``"framing=close_up"``.
+        ``"framing=close-up"``.
 
     Returns
     -------

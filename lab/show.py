@@ -42,14 +42,31 @@ def shots(workspace: Workspace, film_id: str, most: int = 60) -> HTML:
     """
     figures = []
     for shot in load_archive(workspace, films=[film_id]).shots.head(most).itertuples():
-        words = f"{clock(shot.start)} · {shot.end - shot.start:.1f} s · {shot.transition_in}"
-        words += f" · {shot.flags}" if shot.flags else ""
-        picture = url(thumbnail_path(workspace, film_id, shot.index))
-        figures.append(
-            f'<figure style="margin:0"><img src="{picture}" width="160" alt="shot {shot.index}">'
-            f'<figcaption style="font-size:11px">{words}</figcaption></figure>'
-        )
-    return HTML(f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(figures)}</div>')
+        text = f"{clock(shot.start)} · {shot.end - shot.start:.1f} s · {shot.transition_in}"
+        text += f" · {shot.flags}" if shot.flags else ""
+        words = ", ".join(filter(None, (shot.framing, shot.camera, shot.light)))
+        figures.append(_figure(thumbnail_path(workspace, film_id, shot.index), text, words))
+    return _in_rows(figures)
+
+
+def hits(workspace: Workspace, found: pd.DataFrame) -> HTML:
+    """Pictures of what a search found, best first, each with its score and its words.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    found : DataFrame
+        From `lab.search`.
+    """
+    shots = load_archive(workspace, films=list(found.film_id.unique())).shots
+    shots = shots.set_index("shot_id")
+    figures = []
+    for hit in found.itertuples():
+        shot = shots.loc[hit.shot_id]
+        words = ", ".join(filter(None, (shot.framing, shot.camera, shot.light)))
+        text = f"{hit.rank} · {hit.score:.2f} · {Path(hit.path).stem} {clock(hit.start)}"
+        figures.append(_figure(thumbnail_path(workspace, hit.film_id, shot["index"]), text, words))
+    return _in_rows(figures)
 
 
 def pairs(edit: Edit, out) -> Image:
@@ -61,3 +78,17 @@ def pairs(edit: Edit, out) -> Image:
 def play(path, width: int = 960) -> HTML:
     """A video with its controls, played from where it lies."""
     return HTML(f'<video src="{url(path)}" width="{width}" controls preload="metadata"></video>')
+
+
+def _figure(picture: Path, text: str, words: str) -> str:
+    """A shot's picture with two lines under it; the second is what a screen reader says of it."""
+    return (
+        f'<figure style="margin:0;width:160px"><img src="{url(picture)}" width="160" '
+        f'alt="{html.escape(words or text)}">'
+        f'<figcaption style="font-size:11px">{html.escape(text)}<br>{html.escape(words)}'
+        "</figcaption></figure>"
+    )
+
+
+def _in_rows(figures: list[str]) -> HTML:
+    return HTML(f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(figures)}</div>')

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab import ingest, video
+from lab import ingest, looks, video
 from lab.films import Register
 from lab.ingest import IngestSettings, load_archive, load_films, load_frames, load_problems
 from lab.sample import numbered_film, read_number
@@ -41,7 +41,7 @@ class CountingEncoder:
 @pytest.fixture
 def counting(monkeypatch):
     encoder = CountingEncoder()
-    monkeypatch.setattr(ingest, "load_encoder", lambda name: encoder)
+    monkeypatch.setattr(looks, "load_encoder", lambda name: encoder)
     return encoder
 
 
@@ -49,9 +49,9 @@ def counting(monkeypatch):
 def films(tmp_path_factory):
     """Three films with sound and known cuts: 4, 3 and 2 shots."""
     folder = tmp_path_factory.mktemp("archive")
-    for name, shots, looks in (("a", 4, 10), ("b", 3, 20), ("c", 2, 30)):
+    for name, shots, first in (("a", 4, 10), ("b", 3, 20), ("c", 2, 30)):
         path = folder / f"{name}.mp4"
-        seeds = range(looks, looks + shots)
+        seeds = range(first, first + shots)
         numbered_film(path, [36] * shots, looks=seeds, first=None, sound="aac")
     return folder
 
@@ -165,8 +165,8 @@ def test_a_video_encoder_is_given_whole_moments(tmp_path, monkeypatch):
     # A long take has several moments; of 7 pictures held at once, 4 make a clip.
     numbered_film(tmp_path / "long.mp4", [36, 144, 40])
     encoder, workspace = ClipReader(), Workspace(tmp_path / "data")
-    monkeypatch.setattr(ingest, "load_encoder", lambda name: encoder)
-    monkeypatch.setattr(ingest, "BATCH", 7)
+    monkeypatch.setattr(looks, "load_encoder", lambda name: encoder)
+    monkeypatch.setattr(looks, "BATCH", 7)
     ingest.ingest([tmp_path / "long.mp4"], workspace)
     archive = load_archive(workspace)
     times = load_frames(workspace, archive.films.film_id[0])["times"]

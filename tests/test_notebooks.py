@@ -48,4 +48,13 @@ def shows_a_strip_and_the_shots(shown, tmp_path):
     assert "jupyter.widget-view+json" in shown and shown.count("<figure") >= 3
 
 
-SHOWS = {"00_quickstart": shows_the_finished_video, "01_shots": shows_a_strip_and_the_shots}
+def shows_neighbours_and_why(shown, tmp_path):
+    assert shown.count("<figure") >= 9 and "application/vnd.plotly" in shown
+    assert "ost alike in" in shown and (tmp_path / "data/demo/out/seeing.yaml").exists()
+
+
+SHOWS = {
+    "00_quickstart": shows_the_finished_video,
+    "01_shots": shows_a_strip_and_the_shots,
+    "02_seeing": shows_neighbours_and_why,
+}
