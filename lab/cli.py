@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         one.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
 
-    for name in ("timing", "tempo"):
+    for name in ("timing", "tempo", "distinct"):
         text = MatchSettings.model_fields[name].description
         one.add_argument(f"--{name}", type=partial(_setting, name), metavar="X", help=text)
 
@@ -284,7 +284,7 @@ def search(args) -> str:
 def match(args) -> str:
     _suffix(args.edit, ".yaml", ".yml")
     before = load_edit(args.edit) if Path(args.edit).exists() else None
-    names = ("weights", "mirror", "own_film", "useless", "timing", "tempo")
+    names = ("weights", "mirror", "own_film", "useless", "timing", "tempo", "distinct")
     asked = {name: getattr(args, name) for name in names}
     asked = {name: value for name, value in asked.items() if value is not None}
     settings = (before.settings if before else MatchSettings()).model_copy(update=asked)

@@ -24,6 +24,8 @@ from lab.language import WORDS, why
 from lab.video import EPSILON
 
 ALTERNATIVES = 5
+NEAREST, SAMPLE = 10, 1000  # moments that say what is like everything; those they are among
+SHAPE = 0.15  # score that a tall picture loses beside a wide one
 TRIED = 16  # best answers of a shot that are laid beside it before one is chosen
 SLOWEST_PIN = 0.05  # speed below which a pinned answer would be a still
 FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
@@ -35,10 +37,10 @@ class Weights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: float = Field(1.0, ge=0, le=1)
-    composition: float = Field(0.8, ge=0, le=1)
-    colour: float = Field(0.3, ge=0, le=1)
-    motion: float = Field(0.3, ge=0, le=1)
-    framing: float = Field(0.6, ge=0, le=1)
+    composition: float = Field(0.2, ge=0, le=1)
+    colour: float = Field(0.4, ge=0, le=1)
+    motion: float = Field(0.1, ge=0, le=1)
+    framing: float = Field(0.25, ge=0, le=1)
 
     def shares(self) -> dict[str, float]:
         """Weights that add up to one; all equal when every slider is at zero."""
@@ -62,6 +64,9 @@ class MatchSettings(BaseModel):
     )
     tempo: float = Field(
         0.1, ge=0, le=0.5, description="part by which an answer's speed may change to run alike"
+    )
+    distinct: float = Field(
+        0.5, ge=0, le=1, description="how much a shot loses that is a little like everything"
     )
     uses: int = Field(1, ge=1, description="times an archive shot may be used")
 
@@ -177,7 +182,9 @@ def match(
     allowed = _allowed(queries, answers, settings, rejected or [])
     allowed, notes = _without_useless(allowed, queries, answers, settings)
     notes += _unknown(rejected or [], queries, answers)
-    desk = _Desk(queries, answers, archive.moments, likeness, allowed, frames, settings)
+    sameness = _sameness(archive, calibration, settings.weights) if settings.distinct else 0.0
+    handicap = settings.distinct * sameness + _shapes(trailer, archive)
+    desk = _Desk(queries, answers, archive.moments, likeness, allowed, frames, settings, handicap)
     rows = {at: _dark() for at, query in enumerate(queries.itertuples()) if _is_dark(query)}
     for at, pin in _pins(queries, pinned or []).items():
         rows[at], more = desk.keep(at, pin)
@@ -204,12 +211,14 @@ class _Desk:
     allowed: np.ndarray
     frames: Callable
     settings: MatchSettings
+    handicap: np.ndarray  # what answers lose in choosing, (trailer shots, archive shots)
 
     def __post_init__(self):
         self.sides = self.likeness.sides(self.settings.weights)
         # A shot is shown mirrored as a whole, or not at all.
         scores = np.stack([self.likeness.shots(side) for side in self.sides])
         self.score, self.turned = scores.max(axis=0), scores.argmax(axis=0)
+        self.score -= self.handicap
         self.spans = _spans(self.queries, self.frames)
         self.room = _room(self.spans, self.queries, self.answers)
         self.traces: dict[tuple[str, bool], Traces] = {}
@@ -307,6 +316,39 @@ class _Desk:
         ranked = np.argsort(-np.where(self.allowed[at], self.score[at], FORBIDDEN))
         rivals = [c for c in ranked[: ALTERNATIVES + 1] if c != column and self.allowed[at, c]]
         return [self.answers.shot_id[c] for c in rivals[:ALTERNATIVES]]
+
+
+def _sameness(archive: Archive, calibration: Calibration, weights: Weights) -> np.ndarray:
+    """How far each archive shot is a little like everything: such shots would answer all.
+
+    The mean score with the ten most alike of other films, part of which goes off a score, as in
+    cross-domain similarity local scaling (Conneau et al. 2018, arXiv 1710.04087). It is sought
+    among a thousand moments.
+    """
+    film = archive.moments.shot_id.str.split("-").str[0].to_numpy()
+    some = np.linspace(0, len(film) - 1, min(len(film), SAMPLE)).round().astype(int)
+    ready = calibration.apply(archive.vectors)
+    score = _weigh({name: ready[name][some] @ ready[name].T for name in CHANNELS}, weights)
+    score = np.where(film[some][:, None] == film[None], 0, np.maximum(score, 0))
+    nearest = np.sort(score, axis=0)[-NEAREST:].mean(axis=0)
+    return np.maximum.reduceat(nearest, _firsts(archive.moments))
+
+
+def _shapes(trailer: Archive, archive: Archive) -> np.ndarray:
+    """What a tall picture loses beside a wide one, and a wide one beside a tall one."""
+    tall = [
+        (table.shots.film_id.map(_tall(table.films))).to_numpy(bool) for table in (trailer, archive)
+    ]
+    return SHAPE * (tall[0][:, None] != tall[1][None])
+
+
+def _tall(films: pd.DataFrame) -> dict[str, bool]:
+    """Whether films are higher than wide, bars aside."""
+    tall = {}
+    for film in films.itertuples():
+        left, top, right, bottom = film.crop
+        tall[film.film_id] = film.height * (bottom - top) > film.width * (right - left)
+    return tall
 
 
 def choose(

@@ -13,7 +13,7 @@ from lab.match import MatchError, MatchSettings, Weights, choose, match
 from lab.shots import find_moments, find_shots
 
 RATE = 25
-PLAIN = MatchSettings(timing=0)
+PLAIN = MatchSettings(timing=0, distinct=0)
 
 
 def best_by_force(score, allowed):
@@ -96,7 +96,9 @@ class House:
     def archive(self, *names):
         shots, moments, vectors, _ = zip(*(self.films[name] for name in names), strict=True)
         return Archive(
-            pd.DataFrame({"film_id": names}),
+            pd.DataFrame(
+                {"film_id": names, "width": 640, "height": 360, "crop": [(0, 0, 1, 1)] * len(names)}
+            ),
             pd.concat(shots, ignore_index=True),
             pd.concat(moments, ignore_index=True),
             {c: np.concatenate([v[c] for v in vectors]) for c in CHANNELS},
@@ -123,7 +125,7 @@ def solve(house, trailer="t", films=("a", "b"), settings=PLAIN, **more):
 
 def test_scores_are_weighted_sums_and_the_sum_is_greatest(house):
     weights = Weights(subject=0.5, composition=1, colour=0.25, motion=0.75, framing=0)
-    rows = solve(house, settings=MatchSettings(weights=weights, timing=0))
+    rows = solve(house, settings=MatchSettings(weights=weights, timing=0, distinct=0))
     ours, theirs = house.archive("t"), house.archive("a", "b")
     score = (
         sum(
@@ -378,3 +380,35 @@ def test_what_stands_still_can_be_laid_anywhere():
     short = query.copy()
     short["clean_end"] = query.clean_start + 0.1
     assert timing(*traces, short, answer, (0.0, 9.0), np.ones(1)) == (0.0, 1.0)
+
+
+def test_a_shot_that_is_like_everything_answers_nothing_in_particular():
+    """Between a hub and a shot that is a little less alike but by itself, the latter answers."""
+    names = [f"m{number}" for number in range(12)]
+    house = House(8).film("t", [30]).film("hub", [60]).film("own", [60])
+    for name in names:
+        house.film(name, [60])
+    for channel in CHANNELS:
+        hub = unit(house.rng.normal(size=12))
+        house.films["hub"][2][channel][0] = hub
+        for name in names:
+            house.films[name][2][channel][0] = unit(hub + 0.25 * house.rng.normal(size=12))
+        aside = unit(house.rng.normal(size=12))
+        house.films["own"][2][channel][0] = aside
+        house.films["t"][2][channel][0] = unit(hub + 0.9 * aside)
+    films = ("hub", "own", *names)
+    near = solve(house, films=films, settings=MatchSettings(timing=0, distinct=0))
+    assert not near.match_id[0].startswith("own")
+    apart = solve(house, films=films, settings=MatchSettings(timing=0, distinct=1))
+    assert apart.match_id[0].startswith("own") and apart.score[0] < near.score[0]
+
+
+def test_a_tall_picture_answers_a_tall_one_sooner_than_a_wide_one(house):
+    shapes = {"t": (360, 640), "a": (360, 640), "b": (640, 360)}
+    trailer, archive = house.archive("t"), house.archive("a", "b")
+    for table in (trailer.films, archive.films):
+        table[["width", "height"]] = [shapes[name] for name in table.film_id]
+    for channel in CHANNELS:
+        archive.vectors[channel][:] = trailer.vectors[channel][0]
+    rows = match(trailer, archive, house.frames, PLAIN, calibration=plain(house))[0]
+    assert rows.match_id.str.startswith("a-").all()
