@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,8 +27,6 @@ from lab.faces import Face
 
 VERSION = 3
 CHANNELS = ("subject", "composition", "colour", "motion", "framing")
-AXES = {"subject": 64}  # directions kept of a channel that has very many
-MOST = 4000  # moments that are looked at for them
 LOOKS = 3  # pictures taken of a moment, where the encoder asks for no other number
 GRID = 8  # rows and columns of the composition's layouts
 TRACE = (16, 9)  # width and height of the brightness layout kept of every frame
@@ -181,42 +179,34 @@ class Calibration:
     """Makes channels comparable, so that equal sliders have equal say.
 
     Each channel's vectors are centred on the archive and brought back to length one: strangers
-    then score about 0, doubles 1. What a picture shows is kept in the directions in which the
-    archive's pictures differ most (principal components): the many others are noise, in which any
-    two pictures are strangers, and would drown what two have in common. (Whitening spreads scores
-    more evenly still, and finds worse: docs/LOG.md.)
+    then score about 0, doubles 1. How widely strangers' scores spread still differs (most in
+    framing and motion, which know few kinds, least in what is shown); the weights that matching
+    begins with allow for it. (Whitening spreads them more evenly, and finds worse: docs/LOG.md.)
 
     Attributes
     ----------
     centre : dict of ndarray of float64, shape (d,)
         A channel's mean over the archive; zero where there is nothing to compare with.
-    axes : dict of ndarray of float64, shape (64, d)
-        The directions that are kept; a channel that is not named keeps all.
     """
 
     centre: Mapping[str, np.ndarray]
-    axes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, archive: Mapping[str, np.ndarray]) -> Calibration:
         """Fit on an archive's raw vectors, a (moments, d) array a channel."""
-        centre, axes = {}, {}
+        centre = {}
         for name, vectors in archive.items():
             spoken = vectors[np.abs(vectors).sum(axis=1) > 0].astype(np.float64)
             enough = len(spoken) > 1
             centre[name] = spoken.mean(axis=0) if enough else np.zeros(vectors.shape[1])
-            kept = AXES.get(name, np.inf)
-            if min(len(spoken) / 2, vectors.shape[1]) > kept:
-                axes[name] = _principal(spoken - centre[name], kept)
-        return cls(centre, axes)
+        return cls(centre)
 
     def apply(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Comparable unit vectors of raw ones; zero stays zero."""
         ready = {}
         for name, vectors in raw.items():
             spoken = np.abs(vectors).sum(axis=1, keepdims=True) > 0
-            apart = (vectors - self.centre[name]) * spoken
-            ready[name] = unit(apart @ self.axes[name].T if name in self.axes else apart)
+            ready[name] = unit((vectors - self.centre[name]) * spoken)
         return ready
 
     @property
@@ -227,12 +217,6 @@ class Calibration:
             # Zero has a sign, too: 0.0 is added to take it away.
             digest.update((np.round(self.centre[name], 4) + 0.0).tobytes())
         return f"{VERSION}-{digest.hexdigest()}"
-
-
-def _principal(vectors: np.ndarray, count: int) -> np.ndarray:
-    """The directions in which centred vectors differ most, (count, d)."""
-    some = vectors[:: -(-len(vectors) // MOST)]
-    return np.linalg.svd(some, full_matrices=False)[2][:count]
 
 
 def _mirror(name: str, width: int) -> np.ndarray:

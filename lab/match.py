@@ -32,15 +32,20 @@ FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
 
 
 class Weights(BaseModel):
-    """How much each channel has to say."""
+    """How much each channel has to say.
+
+    The defaults are those whose answers people preferred, blind (``benchmarks/RESULTS.md``). Scores
+    of strangers spread seven times as widely in framing as in what is shown, so that a small weight
+    there says much.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: float = Field(1.0, ge=0, le=1)
-    composition: float = Field(0.2, ge=0, le=1)
-    colour: float = Field(0.4, ge=0, le=1)
-    motion: float = Field(0.1, ge=0, le=1)
-    framing: float = Field(0.25, ge=0, le=1)
+    composition: float = Field(0.15, ge=0, le=1)
+    colour: float = Field(0.2, ge=0, le=1)
+    motion: float = Field(0.05, ge=0, le=1)
+    framing: float = Field(0.12, ge=0, le=1)
 
     def shares(self) -> dict[str, float]:
         """Weights that add up to one; all equal when every slider is at zero."""
@@ -60,13 +65,13 @@ class MatchSettings(BaseModel):
     slowest: float = Field(0.5, gt=0, le=1, description="least speed of a shot that is too short")
     useless: bool = Field(False, description="may titles, leader, stills and repeats answer?")
     timing: float = Field(
-        0.2, ge=0, le=1, description="how much it counts that movements run alike"
+        0.1, ge=0, le=1, description="how much it counts that movements run alike"
     )
     tempo: float = Field(
         0.1, ge=0, le=0.5, description="part by which an answer's speed may change to run alike"
     )
     distinct: float = Field(
-        0.5, ge=0, le=1, description="how much a shot loses that is a little like everything"
+        1.0, ge=0, le=1, description="how much a shot loses that is a little like everything"
     )
     uses: int = Field(1, ge=1, description="times an archive shot may be used")
 
