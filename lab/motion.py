@@ -259,7 +259,7 @@ def _directions(moves: np.ndarray, weights: np.ndarray) -> np.ndarray:
     turn = np.arctan2(moves[:, 1], moves[:, 0]) / (np.pi / 4) % 8
     near = np.maximum(0, 1 - np.abs((turn[:, None] - np.arange(8) + 4) % 8 - 4))
     weights = weights / max(weights.sum(), 1e-6)
-    still = (weights * (1 - moving)).sum()
+    still = max(0.0, (weights * (1 - moving)).sum())
     slow = ((weights * moving * (1 - fast))[:, None] * near).sum(axis=0)
     return np.concatenate([[still], slow, ((weights * moving * fast)[:, None] * near).sum(axis=0)])
 
@@ -276,13 +276,14 @@ def _median(values: np.ndarray, weights: np.ndarray) -> float:
 
 def _fit(seen: np.ndarray, trust: np.ndarray, fitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The movement shared by most near a first guess (a Cauchy M-estimate), and by how many."""
-    model = _model()
+    model = _model().reshape(-1, 4)
+    squares = np.einsum("cik,cil->ckl", _model(), _model()).reshape(-1, 16)
     scale = OUTLIER + 0.1 * np.linalg.norm(fitted[:, :2], axis=1, keepdims=True)
     for _ in range(FITS):
-        apart = np.linalg.norm(seen - np.einsum("cik,nk->nci", model, fitted), axis=2)
+        apart = np.linalg.norm(seen - (fitted @ model.T).reshape(seen.shape), axis=2)
         weight = trust / (1 + (apart / scale) ** 2)
-        normal = np.einsum("nc,cik,cil->nkl", weight, model, model) + 1e-6 * np.eye(4)
-        answer = np.einsum("nc,cik,nci->nk", weight, model, seen)
+        normal = (weight @ squares).reshape(-1, 4, 4) + 1e-6 * np.eye(4)
+        answer = (weight[..., None] * seen).reshape(len(seen), -1) @ model
         fitted = np.linalg.solve(normal, answer[..., None])[..., 0]
     return fitted, weight.sum(axis=1)
 
