@@ -44,7 +44,7 @@ from lab.ingest import (
     load_frames,
     recut,
 )
-from lab.match import Likeness, Weights
+from lab.match import Likeness, MatchSettings, Weights, open_desk
 from lab.store import Workspace, key_of
 from lab.video import EPSILON, Box
 
@@ -172,6 +172,9 @@ def doubles(
         asked, mirror = queries.loc[rows["query"]], WAYS[way].mirror
         right = asked.row.to_numpy()
         ours = our_scores(Likeness.between(trailer, archive, calibration, mirror))
+        settings = MatchSettings(mirror=mirror, own_film=True, useless=True)
+        desk, _ = open_desk(trailer, archive, frames, settings, calibration)
+        ours = {"as matched": desk.lay(np.arange(len(trailer.shots)))} | ours
         plain = baselines(workspace, trailer, known, place / "plain", mirror)
         off = errors(frames, trailer, archive, asked, mirror)
         for method, score in [*ours.items(), *plain.items()]:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lab.channels import unit
-from lab.motion import LEAST, within
-from lab.video import EPSILON
+from lab.motion import LEAST, inside, within
+from lab.video import EPSILON, WHOLE, Box
 
+ZOOMS = (1.0, 0.9, 0.8, 0.7)  # parts of the answer's picture that the trailer's may be
 FRAMES = 96  # frames of a shot that are compared at every in-point
 SPEEDS = 5  # speeds that are tried, the shot's own among them
 LAYOUT, MOVEMENT, ENDS = 0.4, 0.4, 0.2  # what counts in laying one shot beside another
@@ -48,9 +49,10 @@ class Traces(NamedTuple):
         """Traces of a film, from what the one pass kept of its frames."""
         spans = frames["flow_times"]
         at = np.searchsorted(frames["times"], spans[:, 0] + EPSILON, side="right") - 1
-        light = frames["trace"][np.maximum(at, 0)].astype(np.float32)
+        light = _window(frames["trace"][np.maximum(at, 0)], _box(frames))
         light = light.reshape(len(light), 9, 4, 4).mean(axis=3)  # nine rows, four columns
-        flow = frames["flow"][..., :2].astype(np.float32) * frames["flow"][..., 2:]
+        flow = inside(frames["flow"], Box(*_box(frames))).astype(np.float32)
+        flow = flow[..., :2] * flow[..., 2:]
         flow = flow.reshape(len(flow), 3, 2, 4, 2, 2).mean(axis=(2, 4))
         return cls(spans[:, 0], _layout(light), flow.reshape(len(flow), -1), spans)
 
@@ -178,14 +180,13 @@ def align(
     times = theirs["times"][begins] + beat[0]
     inside = begins[(times >= window[0] - EPSILON) & (times < window[1] - EPSILON)]
     begins = inside if len(inside) else begins[-1:]
-    model = ours["trace"][at].astype(np.float32)
-    scores = []
-    for begin in begins:
-        when = theirs["times"][begin] + beat + EPSILON
-        seen = theirs["trace"][np.searchsorted(theirs["times"], when, side="right") - 1]
-        seen = seen.astype(np.float32)
-        scores.append(_alike(model, seen[:, :, ::-1] if mirror else seen))
-    return float(theirs["times"][begins[int(np.argmax(scores))]])
+    model = _Run.of(_window(ours["trace"][at], _box(ours)))
+    when = theirs["times"][begins][:, None] + beat + EPSILON
+    seen = theirs["trace"][np.searchsorted(theirs["times"], when, side="right") - 1]
+    seen = seen[..., ::-1] if mirror else seen
+    # The trailer's picture may be a part of the other one: a double that was cropped.
+    likeness = [model.like(_Run.of(_window(seen, _box(theirs, zoom)))) for zoom in ZOOMS]
+    return float(theirs["times"][begins[int(np.max(likeness, axis=0).argmax())]])
 
 
 def _clean(times: np.ndarray, shot) -> np.ndarray:
@@ -208,12 +209,42 @@ def stretch(query, answer) -> tuple[float, float]:
     return answer.clean_start, answer.clean_end
 
 
-def _alike(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Likeness of two runs of brightness layouts (n, 9, 16); greatest where they are the same."""
-    flat = [run.reshape(len(run), -1) for run in (ours, theirs)]
-    layouts = [unit(run - run.mean(axis=1, keepdims=True)) for run in flat]
-    changes = [unit(np.diff(run, axis=0).reshape(1, -1)) for run in flat]
-    still = float(not changes[0].any() and not changes[1].any())
-    layout = (layouts[0] * layouts[1]).sum(axis=1).mean()
-    ends = ENDS * float((layouts[0][[0, -1]] * layouts[1][[0, -1]]).sum()) / 2
-    return float(layout + still + (changes[0] * changes[1]).sum()) + ends
+class _Run(NamedTuple):
+    """Runs of brightness layouts (..., n, 144), and all the changes of each as one vector."""
+
+    layouts: np.ndarray
+    changes: np.ndarray
+
+    @classmethod
+    def of(cls, light: np.ndarray) -> _Run:
+        flat = light.reshape(*light.shape[:-2], -1)
+        changes = np.diff(flat, axis=-2).reshape(*flat.shape[:-2], -1)
+        return cls(unit(flat - flat.mean(axis=-1, keepdims=True)), unit(changes))
+
+    def like(self, others: _Run) -> np.ndarray:
+        """Likeness with each of many runs; greatest where they are the same."""
+        layouts = np.einsum("td,btd->bt", self.layouts, others.layouts)
+        ends = ENDS * (layouts[:, 0] + layouts[:, -1]) / 2
+        still = ~others.changes.any(axis=1) & ~self.changes.any()
+        return layouts.mean(axis=1) + others.changes @ self.changes + still + ends
+
+
+def _box(frames: dict[str, np.ndarray], zoom: float = 1.0) -> np.ndarray:
+    """The picture inside its bars, or the middle of it: left, top, right, bottom."""
+    left, top, right, bottom = frames.get("box", WHOLE)
+    aside = (right - left) * (1 - zoom) / 2, (bottom - top) * (1 - zoom) / 2
+    return np.array([left + aside[0], top + aside[1], right - aside[0], bottom - aside[1]])
+
+
+def _window(light: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Layouts (..., 9, 16) of a part of the picture, float32, read between their cells."""
+    rows, columns = light.shape[-2:]
+    down, across = _between_cells(rows, box[1], box[3]), _between_cells(columns, box[0], box[2])
+    return (down @ light.astype(np.float32)) @ across.T
+
+
+def _between_cells(count: int, start: float, end: float) -> np.ndarray:
+    """Weights (count, count) that read `count` cells from a part of as many."""
+    at = (start + (np.arange(count) + 0.5) / count * (end - start)) * count - 0.5
+    near = np.abs(np.clip(at, 0, count - 1)[:, None] - np.arange(count))
+    return np.maximum(0, 1 - near).astype(np.float32)

@@ -459,8 +459,17 @@ def _flag_repeats(workspace: Workspace, table: pd.DataFrame) -> None:
 
 
 def load_frames(workspace: Workspace, film_id: str) -> dict[str, np.ndarray]:
-    """What is known of every frame, `times`, `cuts`, `light`, `trace`; and `flow`, `flow_times`."""
-    return read_arrays(workspace.part("film", film_id, film_key()) / "frames.safetensors")
+    """What is known of every frame of a film.
+
+    Returns
+    -------
+    dict of ndarray
+        ``times``, ``cuts``, ``light``, ``trace``, a row a frame; ``flow`` and ``flow_times``, a row
+        about a twelfth of a second; ``box``, the picture inside its bars.
+    """
+    part = workspace.part("film", film_id, film_key())
+    box = np.array(read_json(part / "film.json")["crop"])
+    return read_arrays(part / "frames.safetensors") | {"box": box}
 
 
 def proxy_path(workspace: Workspace, film_id: str) -> Path:

@@ -26,6 +26,7 @@ from lab.video import EPSILON
 ALTERNATIVES = 5
 NEAREST, SAMPLE = 10, 1000  # moments that say what is like everything; those they are among
 SHAPE = 0.15  # score that a tall picture loses beside a wide one
+SHARP = 4  # power of likeness in movement: strangers all move a little alike
 TRIED = 16  # best answers of a shot that are laid beside it before one is chosen
 SLOWEST_PIN = 0.05  # speed below which a pinned answer would be a still
 FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
@@ -65,7 +66,7 @@ class MatchSettings(BaseModel):
     slowest: float = Field(0.5, gt=0, le=1, description="least speed of a shot that is too short")
     useless: bool = Field(False, description="may titles, leader, stills and repeats answer?")
     timing: float = Field(
-        0.1, ge=0, le=1, description="how much it counts that movements run alike"
+        0.3, ge=0, le=1, description="how much it counts that movements run alike"
     )
     tempo: float = Field(
         0.1, ge=0, le=0.5, description="part by which an answer's speed may change to run alike"
@@ -178,18 +179,8 @@ def match(
     MatchError
         If nothing in the archive may answer.
     """
-    settings = settings or MatchSettings()
-    if not len(archive.shots):
-        raise MatchError("the archive holds no shots; ingest some films first.")
-    calibration = calibration or Calibration.fit(archive.vectors)
-    likeness = Likeness.between(trailer, archive, calibration, settings.mirror)
-    queries, answers = trailer.shots, archive.shots
-    allowed = _allowed(queries, answers, settings, rejected or [])
-    allowed, notes = _without_useless(allowed, queries, answers, settings)
-    notes += _unknown(rejected or [], queries, answers)
-    sameness = _sameness(archive, calibration, settings.weights) if settings.distinct else 0.0
-    handicap = settings.distinct * sameness + _shapes(trailer, archive)
-    desk = _Desk(queries, answers, archive.moments, likeness, allowed, frames, settings, handicap)
+    desk, notes = open_desk(trailer, archive, frames, settings, calibration, rejected)
+    queries, allowed, settings = desk.queries, desk.allowed, desk.settings
     rows = {at: _dark() for at, query in enumerate(queries.itertuples()) if _is_dark(query)}
     for at, pin in _pins(queries, pinned or []).items():
         rows[at], more = desk.keep(at, pin)
@@ -205,9 +196,53 @@ def match(
     return pd.DataFrame([rows[at] for at in range(len(queries))]), notes
 
 
+def open_desk(
+    trailer: Archive,
+    archive: Archive,
+    frames: Callable[[str], dict[str, np.ndarray]],
+    settings: MatchSettings | None = None,
+    calibration: Calibration | None = None,
+    rejected: list[dict] | None = None,
+) -> tuple[Desk, list[str]]:
+    """All that answers are chosen by, before one is chosen; arguments as for `match`.
+
+    Returns
+    -------
+    Desk
+    notes : list of str
+
+    Raises
+    ------
+    MatchError
+        If the archive is empty.
+    """
+    settings = settings or MatchSettings()
+    if not len(archive.shots):
+        raise MatchError("the archive holds no shots; ingest some films first.")
+    calibration = calibration or Calibration.fit(archive.vectors)
+    likeness = Likeness.between(trailer, archive, calibration, settings.mirror)
+    queries, answers = trailer.shots, archive.shots
+    allowed = _allowed(queries, answers, settings, rejected or [])
+    allowed, notes = _without_useless(allowed, queries, answers, settings)
+    notes += _unknown(rejected or [], queries, answers)
+    sameness = _sameness(archive, calibration, settings.weights) if settings.distinct else 0.0
+    handicap = settings.distinct * sameness + _shapes(trailer, archive)
+    desk = Desk(queries, answers, archive.moments, likeness, allowed, frames, settings, handicap)
+    return desk, notes
+
+
 @dataclass
-class _Desk:
-    """All that is needed to write a row of the edit."""
+class Desk:
+    """All that is needed to choose answers, and to write a row of the edit.
+
+    Attributes
+    ----------
+    score, turned : ndarray, shape (trailer shots, archive shots)
+        How well each would answer, handicaps off; whether it is better in a mirror.
+    allowed : ndarray of bool, same shape
+    handicap : ndarray
+        What answers lose in choosing.
+    """
 
     queries: pd.DataFrame
     answers: pd.DataFrame
@@ -216,7 +251,7 @@ class _Desk:
     allowed: np.ndarray
     frames: Callable
     settings: MatchSettings
-    handicap: np.ndarray  # what answers lose in choosing, (trailer shots, archive shots)
+    handicap: np.ndarray
 
     def __post_init__(self):
         self.sides = self.likeness.sides(self.settings.weights)
@@ -241,8 +276,8 @@ class _Desk:
         for row, at in enumerate(asked):
             open_ones = np.where(self.allowed[at], self.score[at], FORBIDDEN)
             tried = [c for c in np.argsort(-open_ones)[:TRIED] if self.allowed[at, c]]
-            alike = [self._timing(at, column) for column in tried]
-            gains = np.array(alike) - min(alike, default=0)
+            alike = np.array([max(0.0, self._timing(at, column)) for column in tried])
+            gains = alike**SHARP - min(alike, default=0) ** SHARP
             score[row, tried] += self.settings.timing * gains
         return score
 
