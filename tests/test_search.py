@@ -162,6 +162,9 @@ def test_conditions_must_all_hold(house, archive, capsys):
     hits = find(house, "--shot", shot, "--where", "index=1", "--where", f"film_id={film}")
     assert places(hits) == [("one", 1)]
     assert len(find(house, "--shot", shot, "--where", "index=1", "--where", "index=2")) == 0
+    framed = archive.shots.framing == archive.shots.framing[0]
+    hits = find(house, "--shot", shot, "--where", f"framing={archive.shots.framing[0]}")
+    assert set(hits.shot_id) == set(archive.shots.shot_id[framed]) - {shot}
     assert lab("search", "--shot", shot, "--where", "mood=sad", "--work", house) == 1
     said = capsys.readouterr().err
     assert "mood=sad: write COLUMN=VALUE" in said and "transition_in" in said
