@@ -25,11 +25,13 @@ from lab import motion as motions
 from lab.encoders import Features
 from lab.faces import Face
 
-VERSION = 3
+VERSION = 4
 CHANNELS = ("subject", "composition", "colour", "motion", "framing")
 LOOKS = 3  # pictures taken of a moment, where the encoder asks for no other number
 GRID = 8  # rows and columns of the composition's layouts
 TRACE = (16, 9)  # width and height of the brightness layout kept of every frame
+LAYOUTS = (0.6, 0.3, 1.0)  # say of salience, of masses and of edges in composition (docs/LOG.md)
+PLACED = 0.5  # say of where light and hues are, beside how much of each there is
 HUES = 8  # bins a side of the palette's a*b* plane
 NOISE = 1e-5  # of the largest value (of 255 for light): less is rounding, not a layout
 VIVID = 12.0  # mean chroma (CIELAB) from which a picture counts as fully coloured
@@ -121,7 +123,8 @@ def composition(features: Features, pictures: np.ndarray) -> np.ndarray:
     small = _resize(_batch(pictures), 16 * GRID)
     light = (small * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1).numpy()
     masses = light.reshape(-1, GRID, 16, GRID, 16).mean(axis=(2, 4)).reshape(len(light), -1)
-    blocks = [_centred(salience), _centred(masses), unit(_edges(light))]
+    layouts = _centred(salience), _centred(masses), unit(_edges(light))
+    blocks = [share * layout for share, layout in zip(LAYOUTS, layouts, strict=True)]
     return unit(np.concatenate(blocks, axis=1)).astype(np.float32)
 
 
@@ -137,9 +140,10 @@ def colour(pictures: np.ndarray) -> np.ndarray:
     vivid = np.minimum(1, chroma.mean(axis=(1, 2)) / VIVID)[:, None]
     cells = lab.reshape(count, 4, 8, 4, 8, 3).mean(axis=(2, 4))
     lights = np.stack([np.histogram(p.clip(0, 100), 8, (0, 100))[0] for p in lab[..., 0]]) ** 0.5
-    light = np.concatenate([unit(lights), unit(cells[..., 0].reshape(count, -1))], axis=1)
+    places = unit(cells[..., 0].reshape(count, -1)), unit(cells[..., 1:].reshape(count, -1))
+    light = np.concatenate([unit(lights), PLACED * places[0]], axis=1)
     palette = np.stack([_palette(p) for p in lab]) ** 0.5
-    hues = np.concatenate([unit(palette), unit(cells[..., 1:].reshape(count, -1))], axis=1)
+    hues = np.concatenate([unit(palette), PLACED * places[1]], axis=1)
     return unit(np.concatenate([unit(light), vivid * unit(hues)], axis=1)).astype(np.float32)
 
 

@@ -43,10 +43,10 @@ class Weights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: float = Field(1.0, ge=0, le=1)
-    composition: float = Field(0.15, ge=0, le=1)
+    composition: float = Field(0.4, ge=0, le=1)
     colour: float = Field(0.2, ge=0, le=1)
     motion: float = Field(0.05, ge=0, le=1)
-    framing: float = Field(0.12, ge=0, le=1)
+    framing: float = Field(0.2, ge=0, le=1)
 
     def shares(self) -> dict[str, float]:
         """Weights that add up to one; all equal when every slider is at zero."""
@@ -72,7 +72,7 @@ class MatchSettings(BaseModel):
         0.1, ge=0, le=0.5, description="part by which an answer's speed may change to run alike"
     )
     distinct: float = Field(
-        1.0, ge=0, le=1, description="how much a shot loses that is a little like everything"
+        0.5, ge=0, le=1, description="how much a shot loses that is a little like everything"
     )
     uses: int = Field(1, ge=1, description="times an archive shot may be used")
 
