@@ -136,10 +136,10 @@ def _laid(ours: tuple, theirs: tuple) -> np.ndarray:
     dots = np.einsum("td,btd->b", ours[1], theirs[1])
     lengths = np.linalg.norm(ours[1]), np.linalg.norm(theirs[1], axis=(1, 2))
     hardly = HARDLY * np.sqrt(len(ours[1]))
-    # Where neither moves they agree; where only one does, they do not.
-    moved = dots / np.maximum(lengths[0] * lengths[1], hardly**2)
-    moved = np.where((lengths[0] < hardly) & (lengths[1] < hardly), 1.0, moved)
-    return LAYOUT * layouts.mean(axis=1) + MOVEMENT * moved + ENDS * ends
+    # Where neither moves, movement says nothing; where only one does, they do not agree.
+    moved, layout = dots / np.maximum(lengths[0] * lengths[1], hardly**2), layouts.mean(axis=1)
+    moved = np.where((lengths[0] < hardly) & (lengths[1] < hardly), layout, moved)
+    return LAYOUT * layout + MOVEMENT * moved + ENDS * ends
 
 
 def _layout(light: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ class MatchSettings(BaseModel):
     slowest: float = Field(0.5, gt=0, le=1, description="least speed of a shot that is too short")
     useless: bool = Field(False, description="may titles, leader, stills and repeats answer?")
     timing: float = Field(
-        0.3, ge=0, le=1, description="how much it counts that movements run alike"
+        0.2, ge=0, le=1, description="how much it counts that movements run alike"
     )
     tempo: float = Field(
         0.1, ge=0, le=0.5, description="part by which an answer's speed may change to run alike"
