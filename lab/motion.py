@@ -112,7 +112,7 @@ class MotionFinder:
         if self.last is not None:
             before, earlier = self.last
             flow = self.flow.calc(earlier, here, None) / (SIZE[0] * (time - before))
-            self.found.append(_on_grid(flow, earlier))
+            self.found.append(_on_grid(flow, earlier).astype(np.float16))
             self.times.append((before, time))
         self.last = time, here
 
