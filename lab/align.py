@@ -20,7 +20,7 @@ ZOOMS = (1.0, 0.9, 0.8, 0.7)  # parts of the answer's picture that the trailer's
 FRAMES = 96  # frames of a shot that are compared at every in-point
 SPEEDS = 5  # speeds that are tried, the shot's own among them
 LAYOUT, MOVEMENT, ENDS = 0.4, 0.4, 0.2  # what counts in laying one shot beside another
-BENT = 0.2  # what a doubling or halving of the speed costs
+BENT = 0.1  # what a doubling or halving of the speed costs
 HARDLY = 0.01  # picture widths a second below which movement says nothing
 
 
@@ -97,18 +97,19 @@ def timing(
         ``alike`` is 0 where a shot is too short to tell.
     """
     mine = within(ours.spans, query.clean_start, query.clean_end)
-    beat = ours.times[mine] - query.start
+    beat = ours.times[mine] - ours.times[mine.start : mine.start + 1]
     start, end = stretch(query, answer)
     there = within(theirs.spans, start, end)
     if len(beat) < LEAST or there.stop - there.start < LEAST:
         return Timing(0.0, float(speeds[0]))
-    begins = theirs.times[there]
+    # Every step of theirs, and the middle between it and the next, on our first one.
+    steps = theirs.times[there]
+    begins = np.sort(np.concatenate([steps, (steps[1:] + steps[:-1]) / 2]))
     begins = begins[(begins >= window[0] - EPSILON) & (begins < window[1])]
-    begins = np.append(begins, window[0]) if not len(begins) else begins
     model = ours.layout[mine], ours.movement[mine]
     best = Timing(-np.inf, float(speeds[0]))
     for speed in speeds:
-        fits = begins[begins + beat[-1] * speed <= end]
+        fits = begins[begins + beat[-1] * speed <= steps[-1] + EPSILON]
         if len(fits):
             layout, movement = _between(theirs, there, fits[:, None] + beat * speed)
             score = _laid(model, (layout, movement * np.float32(speed)))
