@@ -48,6 +48,7 @@ from lab.channels import Calibration, unit
 from lab.encoders import PACKAGED, load_encoder
 from lab.films import find_films
 from lab.ingest import Archive, ingest, load_archive, load_frames
+from lab.looks import still_framing
 from lab.match import Likeness, MatchError, MatchSettings, Weights, match
 from lab.store import Workspace
 
@@ -70,21 +71,6 @@ def read_stills(folder: Path) -> tuple[list[np.ndarray], np.ndarray]:
     return pictures, np.array([path.parent.name for path in paths])
 
 
-class Watched:
-    """An encoder that keeps the pooled features that it gave."""
-
-    def __init__(self, encoder):
-        self.encoder, self.pooled = encoder, []
-
-    def __getattr__(self, name: str):
-        return getattr(self.encoder, name)
-
-    def encode(self, pictures: np.ndarray):
-        features = self.encoder.encode(pictures)
-        self.pooled.append(features.pooled)
-        return features
-
-
 def classes(folder: Path, encoder: str, seed: int) -> pd.DataFrame:
     """How well a folder's classes are told apart.
 
@@ -104,11 +90,12 @@ def classes(folder: Path, encoder: str, seed: int) -> pd.DataFrame:
     pictures, labels = read_stills(folder)
     parts, pooled = [], []
     for picture in tqdm(pictures, desc=folder.name):
-        watched = Watched(load_encoder(encoder))
-        still = picture[None].repeat(getattr(watched, "frames", 1), axis=0)  # a clip of itself
-        seen = channels.describe(still, watched)
+        looking = load_encoder(encoder)
+        still = picture[None].repeat(looking.frames, axis=0)  # a clip of itself
+        features = channels.see(still, looking)
+        seen = channels.describe(still, features) | {"framing": still_framing(still[:1])}
         parts.append({name: vectors[:1] for name, vectors in seen.items()})
-        pooled.append(watched.pooled[0][:1])
+        pooled.append(features.pooled[:1])
     raw = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     ready = Calibration.fit(raw).apply(raw)
     shares = {name: share for name, share in Weights().shares().items() if name in ready}

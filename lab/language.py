@@ -69,6 +69,22 @@ def words_of(
     }
 
 
+def caption(shot: Mapping[str, str]) -> str:
+    """What stands under a shot's picture: its words, but those that say nothing.
+
+    >>> caption({"framing": "close-up", "camera": "", "light": "normal", "faces": "one"})
+    'close-up, one face'
+    """
+    faces = shot.get("faces", "")
+    people = "" if faces in ("", "none") else f"{faces} face{'' if faces == 'one' else 's'}"
+    light = shot.get("light", "")
+    words = (
+        *(shot.get("framing", ""), shot.get("camera", ""), "" if light == "normal" else light),
+        *(people, shot.get("shows", "")),
+    )
+    return ", ".join(filter(None, words))
+
+
 def camera_word(move: Movement) -> str:
     """How a camera moves: static, pan, tilt, zoom, track, or handheld."""
     ways = move.right, move.down, move.closer

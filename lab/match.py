@@ -35,7 +35,7 @@ FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
 class Weights(BaseModel):
     """How much each channel has to say.
 
-    The defaults are those whose answers people preferred, blind (``benchmarks/RESULTS.md``). Scores
+    The defaults are those whose answers judges preferred, blind (``benchmarks/RESULTS.md``). Scores
     of strangers spread seven times as widely in framing as in what is shown, so that a small weight
     there says much.
     """

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from lab import video
 from lab.edit import Edit, Row
+from lab.language import caption
 from lab.store import write_whole
 from lab.video import EPSILON, Box, Player, Reader, Writer, probe
 
@@ -263,7 +264,8 @@ def shot_sheet(shots: pd.DataFrame, thumbnails: Callable[[int], Path], out) -> N
         head = (
             f"{shot.index}   {shot.clean_start:.2f} - {shot.clean_end:.2f} s   {shot.transition_in}"
         )
-        cells.append(Cell([picture], head, f"{shot.film_id}   {shot.flags}"))
+        words = caption(shot._asdict())
+        cells.append(Cell([picture], head, f"{shot.film_id}   {shot.flags}", words))
     panel = tuple(max(cell.pictures[0].size[side] for cell in cells) for side in (0, 1))
     write_whole(Path(out), draw_sheet(cells, panel, 5))
 

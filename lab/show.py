@@ -11,6 +11,7 @@ from IPython.display import HTML, Image
 
 from lab.edit import Edit
 from lab.ingest import load_archive, load_films, thumbnail_path
+from lab.language import caption
 from lab.render import clock, contact_sheet
 from lab.store import Workspace
 
@@ -44,7 +45,7 @@ def shots(workspace: Workspace, film_id: str, most: int = 60) -> HTML:
     for shot in load_archive(workspace, films=[film_id]).shots.head(most).itertuples():
         text = f"{clock(shot.start)} · {shot.end - shot.start:.1f} s · {shot.transition_in}"
         text += f" · {shot.flags}" if shot.flags else ""
-        words = ", ".join(filter(None, (shot.framing, shot.camera, shot.light)))
+        words = caption(shot._asdict())
         figures.append(_figure(thumbnail_path(workspace, film_id, shot.index), text, words))
     return _in_rows(figures)
 
@@ -63,7 +64,7 @@ def hits(workspace: Workspace, found: pd.DataFrame) -> HTML:
     figures = []
     for hit in found.itertuples():
         shot = shots.loc[hit.shot_id]
-        words = ", ".join(filter(None, (shot.framing, shot.camera, shot.light)))
+        words = caption(shot)
         text = f"{hit.rank} · {hit.score:.2f} · {Path(hit.path).stem} {clock(hit.start)}"
         figures.append(_figure(thumbnail_path(workspace, hit.film_id, shot["index"]), text, words))
     return _in_rows(figures)
