@@ -25,7 +25,7 @@ HARDLY = 0.01  # picture widths a second below which movement says nothing
 
 
 class Traces(NamedTuple):
-    """What a film's alignment is looked up in, a row a step of about a twelfth of a second.
+    """What a stretch of film is laid beside another by, a row about a twelfth of a second.
 
     Attributes
     ----------
@@ -35,29 +35,27 @@ class Traces(NamedTuple):
         Where it is light and dark; unit vectors.
     movement : ndarray of float32, shape (n, 24)
         Flow on a grid of 3 x 4, to the right and down, picture widths a second.
-    spans : ndarray of float64, shape (n, 2)
-        Seconds of the two frames that each movement lies between.
     """
 
     times: np.ndarray
     layout: np.ndarray
     movement: np.ndarray
-    spans: np.ndarray
 
     @classmethod
-    def of(cls, frames: dict[str, np.ndarray]) -> Traces:
-        """Traces of a film, from what the one pass kept of its frames."""
-        spans = frames["flow_times"]
-        at = np.searchsorted(frames["times"], spans[:, 0] + EPSILON, side="right") - 1
+    def of(cls, frames: dict[str, np.ndarray], start: float, end: float) -> Traces:
+        """Traces from `start` to `end` (seconds) of a film, of what the one pass kept of it."""
+        here = within(frames["flow_times"], start, end)
+        begins = frames["flow_times"][here, 0]
+        at = np.searchsorted(frames["times"], begins + EPSILON, side="right") - 1
         light = _window(frames["trace"][np.maximum(at, 0)], _box(frames))
         light = light.reshape(len(light), 9, 4, 4).mean(axis=3)  # nine rows, four columns
-        flow = inside(frames["flow"], Box(*_box(frames))).astype(np.float32)
+        flow = inside(frames["flow"][here], Box(*_box(frames))).astype(np.float32)
         flow = flow[..., :2] * flow[..., 2:]
         flow = flow.reshape(len(flow), 3, 2, 4, 2, 2).mean(axis=(2, 4))
-        return cls(spans[:, 0], _layout(light), flow.reshape(len(flow), -1), spans)
+        return cls(begins, _layout(light), flow.reshape(len(flow), -1))
 
     def mirrored(self) -> Traces:
-        """The same film seen in a mirror."""
+        """The same stretch seen in a mirror."""
         layout = self.layout.reshape(-1, 9, 4)[:, :, ::-1].reshape(len(self.layout), -1)
         turned = self.movement.reshape(-1, 3, 4, 2)[:, :, ::-1] * np.float32([-1, 1])
         return self._replace(layout=layout, movement=turned.reshape(len(layout), -1))
@@ -70,22 +68,13 @@ class Timing(NamedTuple):
     speed: float
 
 
-def timing(
-    ours: Traces,
-    theirs: Traces,
-    query,
-    answer,
-    window: tuple[float, float],
-    speeds: np.ndarray,
-) -> Timing:
+def timing(ours: Traces, theirs: Traces, window: tuple[float, float], speeds: np.ndarray) -> Timing:
     """The best that sliding one shot along another comes to.
 
     Parameters
     ----------
     ours, theirs : Traces
-        Of the trailer's film, and of the answer's, mirrored if it is to be shown so.
-    query, answer
-        Rows of a shots table.
+        Of the trailer's shot, and of the answer's, mirrored if it is to be shown so.
     window : tuple of float
         Seconds of the answer's film in which the in-point lies.
     speeds : ndarray
@@ -96,49 +85,44 @@ def timing(
     Timing
         ``alike`` is 0 where a shot is too short to tell.
     """
-    mine = within(ours.spans, query.clean_start, query.clean_end)
-    beat = ours.times[mine] - ours.times[mine.start : mine.start + 1]
-    start, end = stretch(query, answer)
-    there = within(theirs.spans, start, end)
-    if len(beat) < LEAST or there.stop - there.start < LEAST:
-        return Timing(0.0, float(speeds[0]))
+    best = Timing(0.0, float(speeds[0]))
+    if min(len(ours.times), len(theirs.times)) < LEAST:
+        return best
     # Every step of theirs, and the middle between it and the next, on our first one.
-    steps = theirs.times[there]
+    steps, beat = theirs.times, ours.times - ours.times[0]
     begins = np.sort(np.concatenate([steps, (steps[1:] + steps[:-1]) / 2]))
     begins = begins[(begins >= window[0] - EPSILON) & (begins < window[1])]
-    model = ours.layout[mine], ours.movement[mine]
-    best = Timing(-np.inf, float(speeds[0]))
     for speed in speeds:
         fits = begins[begins + beat[-1] * speed <= steps[-1] + EPSILON]
         if len(fits):
-            layout, movement = _between(theirs, there, fits[:, None] + beat * speed)
-            score = _laid(model, (layout, movement * np.float32(speed)))
+            layout, movement = _between(theirs, fits[:, None] + beat * speed)
+            score = _laid(ours, layout, movement * np.float32(speed))
             score -= BENT * abs(np.log2(speed / speeds[0]))
             best = max(best, Timing(float(score.max()), float(speed)))
-    return best if np.isfinite(best.alike) else Timing(0.0, float(speeds[0]))
+    return best
 
 
-def _between(traces: Traces, there: slice, when: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Layouts and movements at any seconds of a stretch, between the steps that are known."""
-    steps = np.arange(there.start, there.stop)
-    exact = np.interp(when, traces.times[there], steps)
-    first = np.minimum(exact.astype(int), there.stop - 2)
+def _between(traces: Traces, when: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Layouts and movements at any seconds, read between the steps that are known."""
+    exact = np.interp(when, traces.times, np.arange(len(traces.times)))
+    first = np.minimum(exact.astype(int), len(traces.times) - 2)
     share = (exact - first)[..., None].astype(np.float32)
-    return tuple(
+    layout, movement = (
         known[first] * (1 - share) + known[first + 1] * share
         for known in (traces.layout, traces.movement)
     )
+    return layout, movement
 
 
-def _laid(ours: tuple, theirs: tuple) -> np.ndarray:
-    """How alike runs are, (in-points,), of (steps, d) against (in-points, steps, d)."""
-    layouts = np.einsum("td,btd->bt", ours[0], theirs[0])
-    ends = (layouts[:, 0] + layouts[:, -1]) / 2
-    dots = np.einsum("td,btd->b", ours[1], theirs[1])
-    lengths = np.linalg.norm(ours[1]), np.linalg.norm(theirs[1], axis=(1, 2))
-    hardly = HARDLY * np.sqrt(len(ours[1]))
+def _laid(ours: Traces, layout: np.ndarray, movement: np.ndarray) -> np.ndarray:
+    """How alike a run and many others are, (in-points,), of (in-points, steps, d)."""
+    layouts = np.einsum("td,btd->bt", ours.layout, layout)
+    ends, layout = (layouts[:, 0] + layouts[:, -1]) / 2, layouts.mean(axis=1)
+    dots = np.einsum("td,btd->b", ours.movement, movement)
+    lengths = np.linalg.norm(ours.movement), np.linalg.norm(movement, axis=(1, 2))
+    hardly = HARDLY * np.sqrt(len(ours.movement))
     # Where neither moves, movement says nothing; where only one does, they do not agree.
-    moved, layout = dots / np.maximum(lengths[0] * lengths[1], hardly**2), layouts.mean(axis=1)
+    moved = dots / np.maximum(lengths[0] * lengths[1], hardly**2)
     moved = np.where((lengths[0] < hardly) & (lengths[1] < hardly), layout, moved)
     return LAYOUT * layout + MOVEMENT * moved + ENDS * ends
 

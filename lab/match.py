@@ -261,7 +261,7 @@ class Desk:
         self.score -= self.handicap
         self.spans = _spans(self.queries, self.frames)
         self.room = _room(self.spans, self.queries, self.answers)
-        self.traces: dict[tuple[str, bool], Traces] = {}
+        self.traces: dict[tuple[str, float, float], Traces] = {}
         self.speeds: dict[tuple[int, int], float] = {}
 
     def lay(self, asked: np.ndarray) -> np.ndarray:
@@ -273,31 +273,38 @@ class Desk:
         score = self.score[asked].copy()
         if not self.settings.timing:
             return score
-        for row, at in enumerate(asked):
-            open_ones = np.where(self.allowed[at], self.score[at], FORBIDDEN)
-            tried = [c for c in np.argsort(-open_ones)[:TRIED] if self.allowed[at, c]]
-            alike = np.array([max(0.0, self._timing(at, column)) for column in tried])
-            gains = alike**SHARP - min(alike, default=0) ** SHARP
-            score[row, tried] += self.settings.timing * gains
+        tried = {int(at): self._candidates(at) for at in asked}
+        pairs = [(at, column) for at, columns in tried.items() for column in columns]
+        # Film by film: each is read once, and what is kept of it are its shots' traces.
+        pairs.sort(key=lambda pair: self.answers.film_id[pair[1]])
+        alike = {pair: max(0.0, self._timing(*pair)) ** SHARP for pair in pairs}
+        for row, columns in enumerate(tried.values()):
+            gains = np.array([alike[int(asked[row]), column] for column in columns])
+            score[row, columns] += self.settings.timing * (gains - gains.min(initial=1))
         return score
+
+    def _candidates(self, at: int) -> list[int]:
+        ranked = np.argsort(-np.where(self.allowed[at], self.score[at], FORBIDDEN))
+        return [int(column) for column in ranked[:TRIED] if self.allowed[at, column]]
 
     def _timing(self, at: int, column: int) -> float:
         query, answer = self.queries.iloc[at], self.answers.iloc[column]
-        mirror, usual = bool(self.turned[at, column]), _speed(self.spans[at], query, answer)
-        ours, theirs = self._traces(query.film_id), self._traces(answer.film_id, mirror)
-        speeds = usual * np.linspace(1 - self.settings.tempo, 1 + self.settings.tempo, SPEEDS)
-        most = self.room[at, column]
-        fits = (speeds >= self.settings.slowest) & (speeds <= most) & (speeds != usual)
-        speeds = [usual, *speeds[fits]]
-        found = timing(ours, theirs, query, answer, self._window(at, column), np.array(speeds))
+        usual, tempo = _speed(self.spans[at], query, answer), self.settings.tempo
+        speeds = usual * np.linspace(1 - tempo, 1 + tempo, SPEEDS)
+        fits = (speeds >= self.settings.slowest) & (speeds <= self.room[at, column])
+        speeds = np.array([usual, *speeds[fits & (speeds != usual)]])
+        ours = self._traces(query, query.clean_start, query.clean_end)
+        theirs = self._traces(answer, *stretch(query, answer))
+        theirs = theirs.mirrored() if self.turned[at, column] else theirs
+        found = timing(ours, theirs, self._window(at, column), speeds)
         self.speeds[at, column] = found.speed
         return found.alike
 
-    def _traces(self, film_id: str, mirror: bool = False) -> Traces:
-        if (film_id, mirror) not in self.traces:
-            plain = Traces.of(self.frames(film_id))
-            self.traces[film_id, mirror] = plain.mirrored() if mirror else plain
-        return self.traces[film_id, mirror]
+    def _traces(self, shot, start: float, end: float) -> Traces:
+        key = shot.shot_id, start, end
+        if key not in self.traces:
+            self.traces[key] = Traces.of(self.frames(shot.film_id), start, end)
+        return self.traces[key]
 
     def _window(self, at: int, column: int) -> tuple[float, float]:
         """Seconds of the archive shot's moment that is most like the trailer shot's first."""
