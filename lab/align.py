@@ -52,13 +52,13 @@ class Traces(NamedTuple):
         flow = inside(frames["flow"][here], Box(*_box(frames))).astype(np.float32)
         flow = flow[..., :2] * flow[..., 2:]
         flow = flow.reshape(len(flow), 3, 2, 4, 2, 2).mean(axis=(2, 4))
-        return cls(begins, _layout(light), flow.reshape(len(flow), -1))
+        return cls(begins, _layout(light), flow.reshape(len(flow), 24))
 
     def mirrored(self) -> Traces:
         """The same stretch seen in a mirror."""
-        layout = self.layout.reshape(-1, 9, 4)[:, :, ::-1].reshape(len(self.layout), -1)
+        layout = self.layout.reshape(-1, 9, 4)[:, :, ::-1].reshape(self.layout.shape)
         turned = self.movement.reshape(-1, 3, 4, 2)[:, :, ::-1] * np.float32([-1, 1])
-        return self._replace(layout=layout, movement=turned.reshape(len(layout), -1))
+        return self._replace(layout=layout, movement=turned.reshape(self.movement.shape))
 
 
 class Timing(NamedTuple):
@@ -128,7 +128,7 @@ def _laid(ours: Traces, layout: np.ndarray, movement: np.ndarray) -> np.ndarray:
 
 
 def _layout(light: np.ndarray) -> np.ndarray:
-    flat = light.reshape(len(light), -1)
+    flat = light.reshape(len(light), light.shape[1] * light.shape[2])
     return unit(flat - flat.mean(axis=1, keepdims=True)).astype(np.float32)
 
 

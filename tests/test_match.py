@@ -373,8 +373,10 @@ def test_what_stands_still_can_be_laid_anywhere():
         moving(house, name, lambda time: 0.0)
     ours, theirs = (Traces.of(house.frames(name), 0.0, 9.0) for name in "ta")
     assert timing(ours, theirs, (0.0, 9.0), np.ones(1)).alike == pytest.approx(1, abs=0.01)
-    short = Traces.of(house.frames("t"), 0.0, 0.1)
-    assert timing(short, theirs, (0.0, 9.0), np.ones(1)) == (0.0, 1.0)
+    for seconds in (0.1, 0.0):
+        short = Traces.of(house.frames("t"), 0.0, seconds)
+        assert timing(short, theirs, (0.0, 9.0), np.ones(1)) == (0.0, 1.0)
+        assert timing(theirs, short.mirrored(), (0.0, 9.0), np.ones(1)) == (0.0, 1.0)
 
 
 def test_a_shot_that_is_like_everything_answers_nothing_in_particular():
