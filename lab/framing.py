@@ -17,7 +17,7 @@ from safetensors.numpy import load
 
 from lab.faces import Face
 
-VERSION = 1
+VERSION = 2
 SCALES = (
     "extreme close-up",
     "close-up",
@@ -83,7 +83,7 @@ def framing_vector(scale: np.ndarray, faces: list[Face]) -> np.ndarray:
     scales = _unit(np.sqrt(np.exp(-0.5 * (apart / BLUR) ** 2) @ scale))
     number = np.zeros(CROWD)
     number[min(len(faces), CROWD) - 1] = 1.0 if faces else 0.0
-    return np.concatenate([scales, 0.3 * _size(faces)[-1:], 0.3 * number, 0.5 * _places(faces)])
+    return np.concatenate([scales, 0.6 * _size(faces)[-1:], 0.5 * number, 0.6 * _places(faces)])
 
 
 def mirrored(vectors: np.ndarray) -> np.ndarray:

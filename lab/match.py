@@ -46,7 +46,7 @@ class Weights(BaseModel):
     composition: float = Field(0.4, ge=0, le=1)
     colour: float = Field(0.2, ge=0, le=1)
     motion: float = Field(0.05, ge=0, le=1)
-    framing: float = Field(0.2, ge=0, le=1)
+    framing: float = Field(0.25, ge=0, le=1)
 
     def shares(self) -> dict[str, float]:
         """Weights that add up to one; all equal when every slider is at zero."""
