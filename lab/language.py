@@ -15,17 +15,17 @@ from lab.faces import Face
 from lab.framing import SCALES
 from lab.motion import Movement
 
-VERSION = 1
+VERSION = 2
 WORDS = ("framing", "camera", "light", "faces", "face_at", "pace", "shows")
 # What a camera does: from which speed on (picture widths a second; of a zoom, growth a second),
 # and its words for less than nothing and for more.
 MOVES = (
-    (0.025, ("pan left", "pan right")),
+    (0.022, ("pan left", "pan right")),
     (0.018, ("tilt up", "tilt down")),
     (0.03, ("zoom out", "zoom in")),
 )
 REACH = 0.35  # how far from its middle a zoom moves the picture, in widths
-STEADY, AGAINST = 0.65, 0.3  # part of a shot a movement goes on; of its shake that it surpasses
+STEADY, AGAINST = 0.7, 0.3  # part of a shot a movement goes on; of its shake that it surpasses
 SHAKE = 0.027  # widths a second, from which a camera is held by hand
 DEPTH = 0.35  # from which near things pass so much faster that the camera itself travels
 DARK, BRIGHT = 70, 165  # mean brightness (0-255)
