@@ -6,6 +6,7 @@ names its films by path (relative to itself) and content, so that it renders on 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from functools import lru_cache, partial
@@ -27,6 +28,7 @@ HEAD = """\
 # Times are seconds on each film's own clock. To change an answer, change match_film (a film_id;
 # `lab films` lists them) and in_match, or speed, or mirror; run `lab match` again, and it keeps
 # what you wrote, sets pinned: true, and works out match_id, out_match and the scores anew.
+# (mark is how it knows what you changed: leave that alone).
 # kind: match shows the archive film, keep the trailer itself, black nothing.
 # To refuse an answer, write under rejected:
 # - {film: 0123456789ab, start: 12.5, end: 14, query: 3.2}
@@ -81,6 +83,13 @@ class Row(BaseModel):
     why: str = ""
     pinned: bool = False
     alternatives: list[str] = []
+    mark: str = ""
+
+    def decision(self) -> str:
+        """A short digest of what the row decides: who changes that by hand changes this."""
+        numbers = f"{self.in_match or 0:.5f} {self.speed:.5f}"
+        said = f"{self.kind} {self.match_film} {numbers} {self.mirror}"
+        return hashlib.blake2s(said.encode(), digest_size=4).hexdigest()
 
 
 class Rejection(BaseModel):
@@ -132,7 +141,7 @@ class Edit(BaseModel):
         rows = []
         for shot in self.shots:
             row = shot.model_dump()
-            scores = row.pop("scores")
+            scores, _ = row.pop("scores"), row.pop("mark")
             row |= {f"score_{name}": value for name, value in scores.items()}
             row["alternatives"] = " ".join(shot.alternatives)
             row["query_path"] = self._where(self.trailer)
@@ -298,7 +307,7 @@ def match_trailer(
     query = load_archive(workspace, looking, films=[film_id])
     calibration = Calibration.fit(archive.vectors)
     kept = before if before and before.trailer == film_id else None
-    pinned, by_hand = _held(kept, path) if kept else ([], [])
+    pinned, by_hand = _held(kept) if kept else ([], [])
     rows, notes = match(
         query,
         archive,
@@ -323,31 +332,15 @@ def match_trailer(
     return edit, notes + (_other_answers(kept, edit) if kept else [])
 
 
-def _held(edit: Edit, path: Path) -> tuple[list[Row], list[int]]:
+def _held(edit: Edit) -> tuple[list[Row], list[int]]:
     """Rows that stay as they are; and the positions of those that only their change says so of.
 
-    What a person changed without pinning it differs from the CSV that was written beside.
+    What a person changed without pinning it no longer agrees with the mark it was written with.
     """
-    try:
-        table = pd.read_csv(path.with_suffix(".csv"), dtype={"match_film": str})
-        written = {row["position"]: row for row in table.to_dict("records")}
-    except (OSError, ValueError, KeyError):
-        written = {}
     pinned = [shot for shot in edit.shots if shot.pinned or shot.kind == "keep"]
-    free = [shot for shot in edit.shots if shot not in pinned and shot.position in written]
-    changed = [shot for shot in free if _differs(shot, written[shot.position])]
+    free = [shot for shot in edit.shots if shot not in pinned and shot.mark]
+    changed = [shot for shot in free if shot.mark != shot.decision()]
     return pinned + changed, [shot.position for shot in changed]
-
-
-def _differs(shot: Row, written: dict) -> bool:
-    """Whether a row says something else than a row of the CSV, in which nothing reads as NaN."""
-    for name in ("kind", "match_film", "in_match", "speed", "mirror"):
-        value, was = getattr(shot, name) or 0, written.get(name)
-        was = 0 if pd.isna(was) else was
-        numbers = _is_number(value) and _is_number(was)
-        if abs(value - was) > 1e-6 if numbers else value != was:
-            return True
-    return False
 
 
 def _other_answers(before: Edit, after: Edit) -> list[str]:
@@ -378,7 +371,8 @@ def _row(row: dict) -> Row:
     if not isinstance(kept.get("match_film"), str) or not kept["match_film"]:
         kept["match_film"] = str(kept.get("match_id") or "").split("-")[0]
     kept["scores"] = scores or kept.get("scores") or {}
-    return Row(**kept)
+    shot = Row(**kept)
+    return shot.model_copy(update={"mark": shot.decision()})
 
 
 def _is_number(value) -> bool:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from lab.channels import Calibration, describe, pool, see
 from lab.encoders import read_texts
 from lab.ingest import Archive, IngestSettings, load_archive, load_films
+from lab.language import WORDS
 from lab.looks import still_framing
 from lab.match import Likeness, Weights
 from lab.render import Cell, clock, draw_sheet
@@ -241,7 +242,11 @@ def _meets(shots: pd.DataFrame, where: Sequence[str]) -> np.ndarray:
             raise SearchError(
                 f"{condition}: write COLUMN=VALUE with one of these: {', '.join(shots.columns)}."
             )
-        met &= (shots[column].astype(str) == value).to_numpy()
+        here = (shots[column].astype(str) == value).to_numpy()
+        known = sorted(set(shots[column].astype(str)) - {""})
+        if not here.any() and column in WORDS and known:
+            raise SearchError(f"{condition}: no shot says so; {column} is {', '.join(known)}.")
+        met &= here
     return met
 
 

@@ -93,6 +93,7 @@ def test_what_is_changed_by_hand_stays_without_being_pinned(house, capsys):
     by_hand = 2.0 if content["shots"][0]["in_match"] != 2.0 else 2.25
     content["shots"][0]["in_match"] = by_hand
     content["shots"][3]["kind"] = "keep"
+    edit = edit.with_name("variant.yaml")  # no CSV lies beside a copy
     edit.write_text(yaml.safe_dump(content))
     capsys.readouterr()
     lab("match", trailer, "--edit", edit, "--work", house)

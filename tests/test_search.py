@@ -168,6 +168,8 @@ def test_conditions_must_all_hold(house, archive, capsys):
     assert lab("search", "--shot", shot, "--where", "mood=sad", "--work", house) == 1
     said = capsys.readouterr().err
     assert "mood=sad: write COLUMN=VALUE" in said and "transition_in" in said
+    assert lab("search", "--shot", shot, "--where", "framing=huge", "--work", house) == 1
+    assert f"framing is {', '.join(sorted(set(archive.shots.framing)))}" in capsys.readouterr().err
     assert lab("search", "--shot", shot, "--where", "index", "--work", house) == 1
     none = ("--where", "index=9", "--out", house / "no.png")
     assert lab("search", "--shot", shot, *none, "--work", house) == 1
