@@ -44,9 +44,10 @@ from lab.ingest import (
     load_frames,
     recut,
 )
-from lab.match import Likeness, MatchSettings, Weights, open_desk
+from lab.likeness import Likeness, Weights
+from lab.match import MatchSettings, open_desk
 from lab.store import Workspace, key_of
-from lab.video import EPSILON, Box
+from lab.video import EPSILON, Box, shown_at
 
 VERSION = 1
 HALF, LEAST = 0.5, 0.9  # seconds of a query, and of a stretch that is asked for
@@ -268,22 +269,18 @@ def moves(film, start: float, end: float) -> bool:
 
 def begins(times: np.ndarray, start: float, end: float, rng) -> float:
     """Where a query begins: its looks farthest from the stretch's, few of which it shows."""
-    held = _shown(times, start + (end - start) * LOOKS)
+    held = shown_at(times, start + (end - start) * LOOKS)
     fast = max(way.speed for way in WAYS.values())
     places = np.flatnonzero(times + HALF * fast <= end + EPSILON)
     costs = []
     for place in places:
-        ours = _shown(times, times[place] + HALF * LOOKS)
+        ours = shown_at(times, times[place] + HALF * LOOKS)
         after = np.searchsorted(times, times[place] + HALF - EPSILON)
         costs.append(
             (-np.abs(ours[:, None] - held).min(), ((held >= place) & (held < after)).sum())
         )
     best = [place for place, cost in zip(places, costs, strict=True) if cost == min(costs)]
     return float(times[rng.choice(best)])
-
-
-def _shown(times: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    return np.maximum(0, np.searchsorted(times, seconds, side="right") - 1)
 
 
 def _frames(film, start: float, end: float, size):

@@ -34,7 +34,7 @@ from lab.films import find_films
 from lab.ingest import ingest, load_archive, load_frames, proxy_path
 from lab.looks import cropped
 from lab.store import Workspace
-from lab.video import Box
+from lab.video import Box, shown_at
 
 FOLDERS = ("extreme_close_up", "close_up", "medium", "long_shot", "extreme_long_shot")
 FIVE = dict(zip(framing.SCALES, (0, 1, 2, 2, 2, 3, 4), strict=True))
@@ -74,7 +74,7 @@ def read_clips(clips: Path, workspace: Workspace, labels: pd.DataFrame) -> np.nd
         film = films.loc[str(clips / shot.clip)]
         seconds = shot.start + (shot.end - shot.start) * np.array([1, 3, 5]) / 6
         times = load_frames(workspace, film.film_id)["times"]
-        places = np.searchsorted(times, seconds, side="right") - 1
+        places = shown_at(times, seconds)
         proxy = proxy_path(workspace, film.film_id)
         measures.append(seen(list(cropped(proxy, places, Box(*film["crop"])))))
     return np.array(measures)

@@ -21,7 +21,7 @@ from plain import is_useful
 from lab.channels import CHANNELS, Calibration
 from lab.films import find_films
 from lab.ingest import Archive, ingest, load_archive, thumbnail_path
-from lab.match import Likeness
+from lab.likeness import Likeness
 from lab.render import Cell, draw_sheet
 from lab.store import Workspace
 

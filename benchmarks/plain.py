@@ -9,11 +9,11 @@ from PIL import Image
 from scipy.fft import dctn
 from tqdm import tqdm
 
-from lab import video
 from lab.channels import unit
 from lab.encoders import load_encoder
 from lab.flags import USELESS
 from lab.ingest import Archive, proxy_path
+from lab.looks import cropped
 from lab.store import Workspace, key_of, read_arrays, write_arrays
 from lab.video import Box
 
@@ -36,11 +36,7 @@ def read_pictures(workspace: Workspace, film, indices) -> np.ndarray:
     -------
     ndarray of uint8, shape (n, height, width, 3)
     """
-    box = Box(*film.crop)
-    pictures = video.proxy_frames(proxy_path(workspace, film.film_id), indices)
-    height, width = pictures.shape[1:3]
-    rows = slice(round(box.top * height), round(box.bottom * height))
-    return pictures[:, rows, round(box.left * width) : round(box.right * width)]
+    return cropped(proxy_path(workspace, film.film_id), indices, Box(*film.crop))
 
 
 def plain_looks(

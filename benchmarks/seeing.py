@@ -48,8 +48,9 @@ from lab.channels import Calibration, unit
 from lab.encoders import PACKAGED, load_encoder
 from lab.films import find_films
 from lab.ingest import Archive, ingest, load_archive, load_frames
+from lab.likeness import Likeness, Weights
 from lab.looks import still_framing
-from lab.match import Likeness, MatchError, MatchSettings, Weights, match
+from lab.match import MatchError, MatchSettings, match
 from lab.store import Workspace
 
 LANGUAGE = ("framing", "camera", "light", "faces", "pace")  # columns of the shots table, if there

@@ -14,7 +14,7 @@ import numpy as np
 
 from lab.channels import unit
 from lab.motion import LEAST, inside, within
-from lab.video import EPSILON, WHOLE, Box
+from lab.video import EPSILON, Box, shown_at
 
 ZOOMS = (1.0, 0.9, 0.8, 0.7)  # parts of the answer's picture that the trailer's may be
 FRAMES = 96  # frames of a shot that are compared at every in-point
@@ -46,13 +46,13 @@ class Traces(NamedTuple):
         """Traces from `start` to `end` (seconds) of a film, of what the one pass kept of it."""
         here = within(frames["flow_times"], start, end)
         begins = frames["flow_times"][here, 0]
-        at = np.searchsorted(frames["times"], begins + EPSILON, side="right") - 1
-        light = _window(frames["trace"][np.maximum(at, 0)], _box(frames))
+        at, box = shown_at(frames["times"], begins + EPSILON), _box(frames)
+        light = _window(frames["trace"][at], box)
         light = light.reshape(len(light), 9, 4, 4).mean(axis=3)  # nine rows, four columns
-        flow = inside(frames["flow"][here], Box(*_box(frames))).astype(np.float32)
+        flow = inside(frames["flow"][here], box).astype(np.float32)
         flow = flow[..., :2] * flow[..., 2:]
         flow = flow.reshape(len(flow), 3, 2, 4, 2, 2).mean(axis=(2, 4))
-        return cls(begins, _layout(light), flow.reshape(len(flow), 24))
+        return cls(begins, _layouts(_flat(light)), flow.reshape(len(flow), 24))
 
     def mirrored(self) -> Traces:
         """The same stretch seen in a mirror."""
@@ -127,11 +127,6 @@ def _laid(ours: Traces, layout: np.ndarray, movement: np.ndarray) -> np.ndarray:
     return LAYOUT * layout + MOVEMENT * moved + ENDS * ends
 
 
-def _layout(light: np.ndarray) -> np.ndarray:
-    flat = light.reshape(len(light), light.shape[1] * light.shape[2])
-    return unit(flat - flat.mean(axis=1, keepdims=True)).astype(np.float32)
-
-
 def align(
     frames: Callable,
     query,
@@ -163,11 +158,11 @@ def align(
     if not len(begins):
         return float(start)
     times = theirs["times"][begins] + beat[0]
-    inside = begins[(times >= window[0] - EPSILON) & (times < window[1] - EPSILON)]
-    begins = inside if len(inside) else begins[-1:]
+    fits = begins[(times >= window[0] - EPSILON) & (times < window[1] - EPSILON)]
+    begins = fits if len(fits) else begins[-1:]
     model = _Run.of(_window(ours["trace"][at], _box(ours)))
     when = theirs["times"][begins][:, None] + beat + EPSILON
-    seen = theirs["trace"][np.searchsorted(theirs["times"], when, side="right") - 1]
+    seen = theirs["trace"][shown_at(theirs["times"], when)]
     seen = seen[..., ::-1] if mirror else seen
     # The trailer's picture may be a part of the other one: a double that was cropped.
     likeness = [model.like(_Run.of(_window(seen, _box(theirs, zoom)))) for zoom in ZOOMS]
@@ -202,9 +197,8 @@ class _Run(NamedTuple):
 
     @classmethod
     def of(cls, light: np.ndarray) -> _Run:
-        flat = light.reshape(*light.shape[:-2], -1)
-        changes = np.diff(flat, axis=-2).reshape(*flat.shape[:-2], -1)
-        return cls(unit(flat - flat.mean(axis=-1, keepdims=True)), unit(changes))
+        flat = _flat(light)
+        return cls(_layouts(flat), unit(_flat(np.diff(flat, axis=-2))))
 
     def like(self, others: _Run) -> np.ndarray:
         """Likeness with each of many runs; greatest where they are the same."""
@@ -214,17 +208,29 @@ class _Run(NamedTuple):
         return layouts.mean(axis=1) + others.changes @ self.changes + still + ends
 
 
-def _box(frames: dict[str, np.ndarray], zoom: float = 1.0) -> np.ndarray:
-    """The picture inside its bars, or the middle of it: left, top, right, bottom."""
-    left, top, right, bottom = frames.get("box", WHOLE)
-    aside = (right - left) * (1 - zoom) / 2, (bottom - top) * (1 - zoom) / 2
-    return np.array([left + aside[0], top + aside[1], right - aside[0], bottom - aside[1]])
+def _flat(values: np.ndarray) -> np.ndarray:
+    """The last two axes as one."""
+    return values.reshape(*values.shape[:-2], values.shape[-2] * values.shape[-1])
 
 
-def _window(light: np.ndarray, box: np.ndarray) -> np.ndarray:
+def _layouts(flat: np.ndarray) -> np.ndarray:
+    """Where it is light and dark, however light it is: unit vectors, float32."""
+    return unit(flat - flat.mean(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _box(frames: dict[str, np.ndarray], zoom: float = 1.0) -> Box:
+    """The picture inside its bars, or the middle of it."""
+    box = Box(*frames["box"])
+    across = (box.right - box.left) * (1 - zoom) / 2
+    down = (box.bottom - box.top) * (1 - zoom) / 2
+    return Box(box.left + across, box.top + down, box.right - across, box.bottom - down)
+
+
+def _window(light: np.ndarray, box: Box) -> np.ndarray:
     """Layouts (..., 9, 16) of a part of the picture, float32, read between their cells."""
     rows, columns = light.shape[-2:]
-    down, across = _between_cells(rows, box[1], box[3]), _between_cells(columns, box[0], box[2])
+    down = _between_cells(rows, box.top, box.bottom)
+    across = _between_cells(columns, box.left, box.right)
     return (down @ light.astype(np.float32)) @ across.T
 
 

@@ -23,7 +23,8 @@ from lab.ingest import (
     thumbnail_path,
 )
 from lab.ingest import ingest as bring_in
-from lab.match import MatchError, MatchSettings, Weights
+from lab.likeness import Weights
+from lab.match import MatchError, MatchSettings
 from lab.render import PRESETS, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples

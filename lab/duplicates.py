@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lab.channels import unit
+from lab.video import shown_at
 
 VERSION = 3
 RATE = 10.0  # looks a second
@@ -167,5 +168,5 @@ def _looks(shot, frames: dict[str, np.ndarray]) -> np.ndarray:
     """A shot's layouts of brightness at `RATE`, uint8 (n, 9, 16)."""
     count = max(1, int((shot.clean_end - shot.clean_start) * RATE))
     seconds = shot.clean_start + (np.arange(count) + 0.5) / RATE
-    at = np.searchsorted(frames["times"], np.minimum(seconds, shot.clean_end), side="right") - 1
+    at = shown_at(frames["times"], np.minimum(seconds, shot.clean_end))
     return frames["trace"][at]

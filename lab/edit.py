@@ -140,8 +140,8 @@ class Edit(BaseModel):
         """The rows as a table, with a column for each channel's score and both paths."""
         rows = []
         for shot in self.shots:
-            row = shot.model_dump()
-            scores, _ = row.pop("scores"), row.pop("mark")
+            row = shot.model_dump(exclude={"mark"})
+            scores = row.pop("scores")
             row |= {f"score_{name}": value for name, value in scores.items()}
             row["alternatives"] = " ".join(shot.alternatives)
             row["query_path"] = self._where(self.trailer)

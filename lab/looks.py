@@ -16,7 +16,7 @@ from PIL import Image
 from lab import channels, faces, flags, framing, language, motion
 from lab.encoders import PACKAGED, load_encoder, packaged
 from lab.store import write_arrays, write_json
-from lab.video import Box, proxy_frames
+from lab.video import Box, proxy_frames, shown_at
 
 VERSIONS = (
     channels.VERSION,
@@ -90,8 +90,7 @@ def _moments(proxy: Path, frames, box: Box, moments: pd.DataFrame, encoder):
     """The channels of pictures, pooled to moments; and what their middle pictures show."""
     parts = channels.looks(encoder)
     seconds = moments.start.to_numpy()[:, None] + np.outer(moments.end - moments.start, parts)
-    places = np.searchsorted(frames["times"], seconds, side="right") - 1
-    places, middle = np.maximum(0, places), len(parts) // 2
+    places, middle = shown_at(frames["times"], seconds), len(parts) // 2
     plain, seen = packaged(), _Seen()
     found: dict[str, list] = {}
     step = max(1, BATCH // len(parts))
@@ -131,7 +130,7 @@ def _flow(frames: dict[str, np.ndarray], start: float, end: float) -> np.ndarray
 def _thumbnails(folder: Path, proxy: Path, times, box: Box, shots, seen: _Seen) -> list[str]:
     """Write every shot's picture, and say which are cards."""
     known = dict(zip(seen.places, seen.pooled, strict=True))
-    places = np.searchsorted(times, shots.key.to_numpy(), side="right") - 1
+    places = shown_at(times, shots.key.to_numpy())
     kinds: list[str] = []
     for start in range(0, len(places), BATCH):
         some = places[start : start + BATCH]

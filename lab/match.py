@@ -1,9 +1,7 @@
 """Which archive shot answers which shot of the trailer, and from which frame on.
 
-Pure: tables and vectors in, a table out. The score of two moments is the weighted sum of
-their channels' dot products; of two shots, the mean over the trailer shot's moments of the
-best moment in the archive shot. Scores are divided by the sum of the weights, so that doubles
-score 1 whatever the sliders say.
+Pure: tables and vectors in, a table out. Scores come from `lab.likeness`; the best answers are laid
+beside their shots (`lab.align`), and of all ways to answer every shot the best is taken.
 """
 
 from __future__ import annotations
@@ -17,42 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import linear_sum_assignment
 
 from lab.align import SPEEDS, Traces, align, stretch, timing
-from lab.channels import CHANNELS, Calibration, mirrored
+from lab.channels import CHANNELS, Calibration
 from lab.flags import USELESS
 from lab.ingest import Archive
 from lab.language import WORDS, why
+from lab.likeness import Likeness, Weights, sameness, shapes
 from lab.video import EPSILON
 
 ALTERNATIVES = 5
-NEAREST, SAMPLE = 10, 1000  # moments that say what is like everything; those they are among
-SHAPE = 0.15  # score that a tall picture loses beside a wide one
 SHARP = 4  # power of likeness in movement: strangers all move a little alike
 TRIED = 16  # best answers of a shot that are laid beside it before one is chosen
 SLOWEST_PIN = 0.05  # speed below which a pinned answer would be a still
 FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
-
-
-class Weights(BaseModel):
-    """How much each channel has to say.
-
-    The defaults are those whose answers judges preferred, blind (``benchmarks/RESULTS.md``). Scores
-    of strangers spread seven times as widely in framing as in what is shown, so that a small weight
-    there says much.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    subject: float = Field(1.0, ge=0, le=1)
-    composition: float = Field(0.4, ge=0, le=1)
-    colour: float = Field(0.2, ge=0, le=1)
-    motion: float = Field(0.05, ge=0, le=1)
-    framing: float = Field(0.25, ge=0, le=1)
-
-    def shares(self) -> dict[str, float]:
-        """Weights that add up to one; all equal when every slider is at zero."""
-        weights = self.model_dump()
-        total = sum(weights.values())
-        return {name: w / total if total else 1 / len(weights) for name, w in weights.items()}
 
 
 class MatchSettings(BaseModel):
@@ -79,64 +53,6 @@ class MatchSettings(BaseModel):
 
 class MatchError(Exception):
     """No answer at all: one sentence on what is missing or which limit to relax."""
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """Scores of a trailer's moments against an archive's, kept so that sliders only reweight.
-
-    Attributes
-    ----------
-    straight, turned : dict of ndarray of float32, shape (trailer moments, archive moments)
-        A channel's scores, and those against the archive seen in a mirror, if asked for.
-    left, right : ndarray of int
-        First moment of every trailer shot and of every archive shot.
-    lengths : ndarray of float
-        Seconds that the trailer's moments last.
-    """
-
-    straight: dict[str, np.ndarray]
-    turned: dict[str, np.ndarray] | None
-    left: np.ndarray
-    right: np.ndarray
-    lengths: np.ndarray
-
-    @classmethod
-    def between(
-        cls, trailer: Archive, archive: Archive, calibration: Calibration, mirror: bool = False
-    ) -> Likeness:
-        queries = calibration.apply(trailer.vectors)
-        sides = []
-        for raw in [archive.vectors, *([mirrored(archive.vectors)] if mirror else [])]:
-            answers = calibration.apply(raw)
-            sides.append({c: (queries[c] @ answers[c].T).astype(np.float32) for c in CHANNELS})
-        lengths = (trailer.moments.end - trailer.moments.start).to_numpy()
-        turned = sides[1] if mirror else None
-        return cls(sides[0], turned, _firsts(trailer.moments), _firsts(archive.moments), lengths)
-
-    def sides(self, weights: Weights) -> list[np.ndarray]:
-        """Weighted scores of the moments: straight, and in the mirror if asked for."""
-        return [_weigh(side, weights) for side in (self.straight, self.turned) if side is not None]
-
-    def shots(self, score: np.ndarray) -> np.ndarray:
-        """Scores of the moments brought together to shots."""
-        best = np.maximum.reduceat(score, self.right, axis=1)
-        total = np.add.reduceat(best * self.lengths[:, None], self.left, axis=0)
-        return total / np.add.reduceat(self.lengths, self.left)[:, None]
-
-    def span(self, row: int, column: int) -> tuple[slice, slice]:
-        """The moments of a trailer shot and of an archive shot."""
-        stops = [*self.left[1:], len(self.lengths)], [*self.right[1:], None]
-        return slice(self.left[row], stops[0][row]), slice(self.right[column], stops[1][column])
-
-    def numbers(self, row: int, column: int, mirror: bool, weights: Weights) -> dict[str, float]:
-        """`score` of a pair of shots, and what each channel says of it (``score_<channel>``)."""
-        left, right = self.span(row, column)
-        side = self.turned if mirror else self.straight
-        score = _weigh({name: side[name][left, right] for name in CHANNELS}, weights)
-        best, lengths = (np.arange(len(score)), score.argmax(axis=1)), self.lengths[left]
-        found = {"score": score} | {f"score_{name}": side[name][left, right] for name in CHANNELS}
-        return {name: float(np.average(v[best], weights=lengths)) for name, v in found.items()}
 
 
 def match(
@@ -225,8 +141,9 @@ def open_desk(
     allowed = _allowed(queries, answers, settings, rejected or [])
     allowed, notes = _without_useless(allowed, queries, answers, settings)
     notes += _unknown(rejected or [], queries, answers)
-    sameness = _sameness(archive, calibration, settings.weights) if settings.distinct else 0.0
-    handicap = settings.distinct * sameness + _shapes(trailer, archive)
+    handicap = shapes(trailer, archive)
+    if settings.distinct:
+        handicap = handicap + settings.distinct * sameness(archive, calibration, settings.weights)
     desk = Desk(queries, answers, archive.moments, likeness, allowed, frames, settings, handicap)
     return desk, notes
 
@@ -273,7 +190,7 @@ class Desk:
         score = self.score[asked].copy()
         if not self.settings.timing:
             return score
-        tried = {int(at): self._candidates(at) for at in asked}
+        tried = {int(at): self._ranked(at, TRIED) for at in asked}
         pairs = [(at, column) for at, columns in tried.items() for column in columns]
         # Film by film: each is read once, and what is kept of it are its shots' traces.
         pairs.sort(key=lambda pair: self.answers.film_id[pair[1]])
@@ -283,13 +200,18 @@ class Desk:
             score[row, columns] += self.settings.timing * (gains - gains.min(initial=1))
         return score
 
-    def _candidates(self, at: int) -> list[int]:
+    def _ranked(self, at: int, count: int) -> list[int]:
+        """The columns that would answer a row best, of those that may, at most `count`."""
         ranked = np.argsort(-np.where(self.allowed[at], self.score[at], FORBIDDEN))
-        return [int(column) for column in ranked[:TRIED] if self.allowed[at, column]]
+        return [int(column) for column in ranked[:count] if self.allowed[at, column]]
+
+    def _usual(self, at: int, column: int) -> float:
+        """The answer's own speed, or less where it is too short."""
+        return min(1.0, float(self.room[at, column]))
 
     def _timing(self, at: int, column: int) -> float:
         query, answer = self.queries.iloc[at], self.answers.iloc[column]
-        usual, tempo = _speed(self.spans[at], query, answer), self.settings.tempo
+        usual, tempo = self._usual(at, column), self.settings.tempo
         speeds = usual * np.linspace(1 - tempo, 1 + tempo, SPEEDS)
         fits = (speeds >= self.settings.slowest) & (speeds <= self.room[at, column])
         speeds = np.array([usual, *speeds[fits & (speeds != usual)]])
@@ -337,8 +259,7 @@ class Desk:
         """The row of a trailer shot that is answered by an archive shot."""
         query, answer = self.queries.iloc[at], self.answers.iloc[column]
         mirror = bool(self.turned[at, column])
-        usual = _speed(self.spans[at], query, answer)
-        speed = self.speeds.get((at, column), usual)
+        speed = self.speeds.get((at, column)) or self._usual(at, column)
         start = align(self.frames, query, answer, self._window(at, column), speed, mirror)
         return {
             "kind": "match",
@@ -360,42 +281,8 @@ class Desk:
         return {**numbers, "why": why(*words, told, mirror)}
 
     def _rivals(self, at: int, column: int) -> list[str]:
-        ranked = np.argsort(-np.where(self.allowed[at], self.score[at], FORBIDDEN))
-        rivals = [c for c in ranked[: ALTERNATIVES + 1] if c != column and self.allowed[at, c]]
+        rivals = [c for c in self._ranked(at, ALTERNATIVES + 1) if c != column]
         return [self.answers.shot_id[c] for c in rivals[:ALTERNATIVES]]
-
-
-def _sameness(archive: Archive, calibration: Calibration, weights: Weights) -> np.ndarray:
-    """How far each archive shot is a little like everything: such shots would answer all.
-
-    The mean score with the ten most alike of other films, part of which goes off a score, as in
-    cross-domain similarity local scaling (Conneau et al. 2018, arXiv 1710.04087). It is sought
-    among a thousand moments.
-    """
-    film = archive.moments.shot_id.str.split("-").str[0].to_numpy()
-    some = np.linspace(0, len(film) - 1, min(len(film), SAMPLE)).round().astype(int)
-    ready = calibration.apply(archive.vectors)
-    score = _weigh({name: ready[name][some] @ ready[name].T for name in CHANNELS}, weights)
-    score = np.where(film[some][:, None] == film[None], 0, np.maximum(score, 0))
-    nearest = np.sort(score, axis=0)[-NEAREST:].mean(axis=0)
-    return np.maximum.reduceat(nearest, _firsts(archive.moments))
-
-
-def _shapes(trailer: Archive, archive: Archive) -> np.ndarray:
-    """What a tall picture loses beside a wide one, and a wide one beside a tall one."""
-    tall = [
-        (table.shots.film_id.map(_tall(table.films))).to_numpy(bool) for table in (trailer, archive)
-    ]
-    return SHAPE * (tall[0][:, None] != tall[1][None])
-
-
-def _tall(films: pd.DataFrame) -> dict[str, bool]:
-    """Whether films are higher than wide, bars aside."""
-    tall = {}
-    for film in films.itertuples():
-        left, top, right, bottom = film.crop
-        tall[film.film_id] = film.height * (bottom - top) > film.width * (right - left)
-    return tall
 
 
 def choose(
@@ -461,20 +348,8 @@ def choose(
     return chosen, notes
 
 
-def _weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
-    total = np.zeros_like(channels[CHANNELS[0]])
-    for name, share in weights.shares().items():
-        if share:
-            total += np.float32(share) * channels[name]
-    return total
-
-
 def _words(shot) -> dict[str, str]:
     return {name: shot.get(name, "") for name in WORDS}
-
-
-def _firsts(moments: pd.DataFrame) -> np.ndarray:
-    return np.flatnonzero((moments.shot_id != moments.shot_id.shift()).to_numpy())
 
 
 def _is_dark(query) -> bool:
@@ -499,11 +374,6 @@ def _room(spans: np.ndarray, queries: pd.DataFrame, answers: pd.DataFrame) -> np
     itself = queries.shot_id.to_numpy()[:, None] == answers.shot_id.to_numpy()[None]
     lengths = np.where(itself, (answers.end - answers.start).to_numpy()[None], lengths)
     return (lengths - 2 * EPSILON) / np.maximum(spans[:, None], EPSILON)
-
-
-def _speed(span: float, query, answer) -> float:
-    start, end = stretch(query, answer)
-    return min(1.0, (end - start - 2 * EPSILON) / max(span, EPSILON))
 
 
 def _allowed(queries, answers, settings: MatchSettings, rejected: list[dict]) -> np.ndarray:

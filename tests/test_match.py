@@ -9,8 +9,10 @@ import pytest
 from lab.align import Traces, align, timing
 from lab.channels import CHANNELS, Calibration, unit
 from lab.ingest import Archive
-from lab.match import MatchError, MatchSettings, Weights, choose, match
+from lab.likeness import Weights
+from lab.match import MatchError, MatchSettings, choose, match
 from lab.shots import find_moments, find_shots
+from lab.video import WHOLE
 
 RATE = 25
 PLAIN = MatchSettings(timing=0, distinct=0)
@@ -89,7 +91,7 @@ class House:
         trace = self.rng.integers(0, 256, (bounds[-1], 9, 16)).astype(np.uint8)
         flow = self.rng.normal(size=(bounds[-1] // 2, 6, 8, 3)).astype(np.float16)
         flow_times = np.stack([times[:-2:2], times[2::2]], axis=1)
-        frames = {"times": times, "trace": trace, "flow": flow[: len(flow_times)]}
+        frames = {"times": times, "trace": trace, "flow": flow[: len(flow_times)], "box": WHOLE}
         self.films[name] = shots, moments, vectors, frames | {"flow_times": flow_times}
         return self
 

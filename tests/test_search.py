@@ -14,7 +14,7 @@ from lab.channels import CHANNELS, Calibration
 from lab.encoders import PACKAGED, Features, load_encoder
 from lab.films import Register
 from lab.ingest import IngestSettings, ingest, load_archive, thumbnail_path
-from lab.match import Weights
+from lab.likeness import Weights
 from lab.sample import numbered_film
 from lab.store import Workspace
 from lab.video import Reader

@@ -21,6 +21,7 @@ from lab.video.reading import (
     luma,
     probe,
     proxy_frames,
+    shown_at,
     small_rgb,
     upright_size,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "probe",
     "proxy_frames",
     "proxy_size",
+    "shown_at",
     "small_rgb",
     "upright_size",
 ]

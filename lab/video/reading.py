@@ -473,6 +473,15 @@ def proxy_frames(path, indices) -> np.ndarray:
         raise FilmError(path, "is a proxy that cannot be read; run `lab ingest` again.") from error
 
 
+def shown_at(times: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Which frame is on screen at a second: of `times` (n,), when each comes, its index.
+
+    >>> shown_at(np.array([0.0, 0.04, 0.08]), np.array([-1.0, 0.05, 9.0])).tolist()
+    [0, 1, 2]
+    """
+    return np.maximum(0, np.searchsorted(times, seconds, side="right") - 1)
+
+
 def small_rgb(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
     """A small copy of a yuv420p picture (matrix bt601), uint8 (height, width, 3)."""
     small = picture.reformat(width, height, "rgb24", src_colorspace="itu601", interpolation="AREA")
