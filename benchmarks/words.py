@@ -7,7 +7,8 @@
   scales, for the camera's movement (judged by the background), and for light, and said of what
   they were sure. Neither saw the other's labels. Where a word has no counterpart (mixed) it counts
   as wrong. Chance is what always saying the commonest word would get.
-- *camera*: shots of which both said, and were sure, that the camera stands still, filmed anew
+- *camera*: shots of which both said, and were sure, that the camera stands still (without what
+  lies beyond a cut, where one was missed when they were cut out for labelling), filmed anew
   through a window that pans, tilts, zooms, shakes or stands still, at speeds drawn evenly on a
   logarithmic scale; once clean, once worn (flicker, grain, gate weave). What moves in these shots
   is still there, and may fill the window.
@@ -100,17 +101,22 @@ class Still(NamedTuple):
     times: list[float]
 
 
-def stills(clips: Path) -> Iterator[Still]:
+def stills(clips: Path, workspace: Workspace) -> Iterator[Still]:
     """Shots of which both are sure that their camera stands still."""
-    known = pd.read_csv(LABELS)
+    ingest(find_films([clips]), workspace)
+    archive, known = load_archive(workspace), pd.read_csv(LABELS)
+    paths = archive.films.set_index("film_id").path
+    cut = archive.shots.assign(path=archive.shots.film_id.map(paths))
     sure = (known.camera_a == "static") & (known.camera_b == "static") & (known.sure_camera == 2)
     for shot in tqdm(known[sure & (known.end - known.start > SECONDS[0])].itertuples()):
-        path, end = clips / shot.clip, min(shot.end, shot.start + SECONDS[1])
+        path, whole = clips / shot.clip, _shot(cut, clips, shot)
+        start, end = max(shot.start, whole.clean_start), min(shot.end, whole.clean_end)
+        end = min(end, start + SECONDS[1])
         info, frames, times = video.probe(path), [], []
         for frame in video.Reader(path, size=video.proxy_size(info.width, info.height)):
             if frame.time >= end:
                 break
-            if frame.time >= shot.start:
+            if frame.time >= start:
                 frames.append(video.luma(frame.picture).copy())
                 times.append(float(frame.time))
         yield Still(shot.clip, frames, times)
@@ -164,10 +170,10 @@ def filmed(still: Still, kind: str, worn: bool, rng) -> tuple[str, float]:
     return camera_word(move).replace("track", "pan"), move.things
 
 
-def camera(clips: Path, seed: int) -> None:
+def camera(clips: Path, workspace: Workspace, seed: int) -> None:
     """Print how often made movements are told right."""
     rng, rows = np.random.default_rng(seed), []
-    for still in stills(clips):
+    for still in stills(clips, workspace):
         things = filmed(still, "static", False, rng)[1]
         for kind in KINDS:
             for worn in (False, True):
@@ -191,7 +197,7 @@ def camera(clips: Path, seed: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("clips", type=Path)
+    parser.add_argument("clips", type=lambda path: Path(path).resolve())
     parser.add_argument("--parts", nargs="+", default=["labels", "camera"])
     parser.add_argument("--work", type=Path, default=Path("data/work/seeing"))
     parser.add_argument("--seed", type=int, default=0)
@@ -199,7 +205,7 @@ def main() -> None:
     if "labels" in args.parts:
         labels(args.clips, Workspace(args.work))
     if "camera" in args.parts:
-        camera(args.clips, args.seed)
+        camera(args.clips, Workspace(args.work), args.seed)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from PIL import Image, ImageOps
+
 from lab import __version__
 from lab.cutlists import CutListError, read_cuts, write_cuts
 from lab.edit import EditError, load_edit, match_trailer
@@ -23,12 +25,24 @@ from lab.ingest import (
     thumbnail_path,
 )
 from lab.ingest import ingest as bring_in
+from lab.language import caption
 from lab.likeness import Weights
+from lab.looks import THUMBNAIL
 from lab.match import MatchError, MatchSettings
-from lab.render import PRESETS, contact_sheet, shot_sheet
+from lab.render import PRESETS, Cell, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
-from lab.search import COUNT, SearchError, by_image, by_shot, by_text, hit_sheet, open_archive
+from lab.search import (
+    COUNT,
+    SearchError,
+    by_image,
+    by_shot,
+    by_text,
+    by_words,
+    hit_sheet,
+    open_archive,
+    read_picture,
+)
 from lab.store import Workspace
 from lab.video import FilmError
 
@@ -115,19 +129,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     lists.add_argument("--reset", action="store_true", help="back to the cuts that were found")
 
-    one = verb("search", search, "find shots by words, by a picture or by a shot", seeing)
-    wanted = one.add_mutually_exclusive_group(required=True)
+    one = verb(
+        "search",
+        search,
+        "find shots by a text, by a picture, by a shot; or list those that --where keeps",
+        seeing,
+    )
+    wanted = one.add_mutually_exclusive_group()
     wanted.add_argument("--text", metavar="TEXT", help="what they show; needs a model with words")
     wanted.add_argument("--image", metavar="FILE", help="a picture that they look like")
     wanted.add_argument("--shot", metavar="ID", help="a shot_id, of the archive or a trailer")
-    one.add_argument("-k", type=_positive, default=COUNT, metavar="N", help="hits (%(default)s)")
+    one.add_argument(
+        "-k", type=_positive, metavar="N", help=f"hits ({COUNT}; of a list, unless you say: all)"
+    )
     one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
     one.add_argument(
         "--where",
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
-        help="only shots whose row says so; may be given more than once",
+        help="only shots whose row says so, such as framing=close-up; may be given more than once; "
+        "where no shot does, the values that there are are told",
     )
     one.add_argument("--out", metavar="FILE", help=".csv, or .png: a sheet of pictures")
 
@@ -258,26 +280,31 @@ def _changed(before: list[int], after: list[int]) -> str:
 def search(args) -> str:
     if args.out:
         _suffix(args.out, ".csv", ".png")
-    if args.text is not None and args.weights:
-        raise UsageError("words are compared with the subject alone; leave --weights away.")
+    if args.weights and args.image is None and args.shot is None:
+        raise UsageError("only pictures and shots are weighed; leave --weights away.")
     workspace, looking = Workspace(args.work), IngestSettings(encoder=args.encoder or PACKAGED)
     archive = open_archive(workspace, looking)
-    asked = {"count": args.k, "where": args.where}
+    asked = {"count": args.k or COUNT, "where": args.where}
+    thumbnail = partial(thumbnail_path, workspace, settings=looking)
+    query = None
     if args.text is not None:
         hits = by_text(archive, args.text, load_encoder(looking.encoder), **asked)
+        query = Cell([None], "searched for", "", args.text)
     elif args.image is not None:
         encoder = load_encoder(looking.encoder)
         hits = by_image(archive, args.image, encoder, weights=args.weights, **asked)
-    else:
+        picture = ImageOps.contain(read_picture(args.image), THUMBNAIL)
+        query = Cell([picture], "searched for", Path(args.image).name)
+    elif args.shot is not None:
         source = load_archive(workspace, looking, films=[args.shot.split("-")[0]])
         hits = by_shot(archive, args.shot, source=source, weights=args.weights, **asked)
+        shot = source.shots.set_index("shot_id").loc[args.shot]
+        picture = Image.open(thumbnail(shot.film_id, shot["index"]))
+        query = Cell([picture], "searched for", args.shot, caption(shot))
+    else:
+        hits = by_words(archive, count=args.k, where=args.where)
     if args.out and Path(args.out).suffix.lower() == ".png":
-        places = archive.shots.set_index("shot_id")[["film_id", "index"]]
-        hit_sheet(
-            hits,
-            lambda shot_id: thumbnail_path(workspace, *places.loc[shot_id], looking),
-            args.out,
-        )
+        hit_sheet(hits, archive.shots, thumbnail, args.out, query)
         return f"{_count(hits, 'shot')} -> {args.out}"
     return _show(hits.round({"start": 6, "end": 6, "score": 4}), args.out, "shot", list(hits))
 

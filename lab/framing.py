@@ -27,6 +27,7 @@ SCALES = (
     "long shot",
     "extreme long shot",
 )
+MEDIUM = slice(2, 5)  # of them, those that the fit knows as one
 HEIGHTS = (0.08, 0.16, 0.32, 0.64, 1.0)  # of faces, in picture heights, that the fit tells apart
 FACES = 0.3  # weight of faces beside what the encoder sees
 # Height of the face, in picture heights, above which the body is seen to the chest, to the
@@ -59,7 +60,7 @@ def scale_of(pooled: np.ndarray, faces: list[list[Face]]) -> np.ndarray:
     seven = np.zeros((len(five), len(SCALES)))
     seven[:, [0, 1, 5, 6]] = five[:, [0, 1, 3, 4]]
     for row, (one, likely) in enumerate(zip(faces, five, strict=True)):
-        seven[row, 2:5] = likely[2] * _medium(one, likely)
+        seven[row, MEDIUM] = likely[2] * _medium(one, likely)
     return seven
 
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lab.faces import Face
-from lab.framing import SCALES
+from lab.framing import MEDIUM, SCALES
 from lab.motion import Movement
 
-VERSION = 2
+VERSION = 3
 WORDS = ("framing", "camera", "light", "faces", "face_at", "pace", "shows")
+SURE = 0.4  # likelihood from which a scale is told, the three medium ones taken together
 # What a camera does: from which speed on (picture widths a second; of a zoom, growth a second),
 # and its words for less than nothing and for more.
 MOVES = (
@@ -59,7 +60,7 @@ def words_of(
     number = Counter(len(one) for one in faces).most_common(1)[0][0]
     largest = max((one[0] for one in faces if one), key=lambda face: face.height, default=None)
     return {
-        "framing": SCALES[int(scales.mean(axis=0).argmax())],
+        "framing": framing_word(scales.mean(axis=0)),
         "camera": camera_word(move) if move else "",
         "light": "dark" if brightness < DARK else "bright" if brightness > BRIGHT else "normal",
         "faces": COUNTS[min(number, len(COUNTS) - 1)],
@@ -83,6 +84,13 @@ def caption(shot: Mapping[str, str]) -> str:
         *(people, shot.get("shows", "")),
     )
     return ", ".join(filter(None, words))
+
+
+def framing_word(likely: np.ndarray) -> str:
+    """The scale that is most likely, of seven likelihoods; empty where none is likely enough."""
+    best = int(likely.argmax())
+    sure = likely[MEDIUM].sum() if best in range(*MEDIUM.indices(len(SCALES))) else likely[best]
+    return SCALES[best] if sure >= SURE else ""
 
 
 def camera_word(move: Movement) -> str:
@@ -115,7 +123,7 @@ def why(
     query, answer : mapping
         Words of the two shots, by the names of `WORDS`.
     scores : mapping
-        What each channel says of the pair: strangers about 0, doubles 1.
+        What each channel that counts says of the pair: strangers about 0, doubles 1.
     mirror : bool
         Whether the answer is shown mirrored.
 

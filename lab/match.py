@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from lab.align import SPEEDS, Traces, align, stretch, timing
 from lab.channels import CHANNELS, Calibration
-from lab.flags import USELESS
+from lab.flags import KINDS, USELESS
 from lab.ingest import Archive
 from lab.language import WORDS, why
 from lab.likeness import Likeness, Weights, sameness, shapes
@@ -277,7 +277,8 @@ class Desk:
         """Scores of a pair, and why it is one."""
         numbers = self.likeness.numbers(at, column, mirror, self.settings.weights)
         words = [_words(shot) for shot in (self.queries.iloc[at], self.answers.iloc[column])]
-        told = {name: numbers[f"score_{name}"] for name in CHANNELS}
+        shares = self.settings.weights.shares()
+        told = {name: numbers[f"score_{name}"] for name in CHANNELS if shares[name]}
         return {**numbers, "why": why(*words, told, mirror)}
 
     def _rivals(self, at: int, column: int) -> list[str]:
@@ -349,7 +350,9 @@ def choose(
 
 
 def _words(shot) -> dict[str, str]:
-    return {name: shot.get(name, "") for name in WORDS}
+    """A shot's words; a card, which is not framed, is called what it is."""
+    card = "".join(kind for kind in KINDS[1:] if kind in shot["flags"].split())
+    return {name: shot.get(name, "") for name in WORDS} | ({"framing": card} if card else {})
 
 
 def _is_dark(query) -> bool:

@@ -1,6 +1,6 @@
-"""Shots found by words, by a picture, or by another shot.
+"""Shots found by a text, by a picture, by another shot, or by their words alone.
 
-Words are compared with what the shots show (their *subject*); pictures and shots as in matching,
+Texts are compared with what the shots show (their *subject*); pictures and shots as in matching,
 by all channels that can speak of them. A shot is as near as its nearest moment.
 """
 
@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from lab.channels import Calibration, describe, pool, see
 from lab.encoders import read_texts
 from lab.ingest import Archive, IngestSettings, load_archive, load_films
-from lab.language import WORDS
+from lab.language import WORDS, caption
 from lab.likeness import Likeness, Weights
 from lab.looks import still_framing
 from lab.render import Cell, clock, draw_sheet
@@ -132,7 +132,7 @@ def by_image(
     SearchError
         If the file is no picture, or has nothing to say in the channels that have weight.
     """
-    picture = _read_picture(path).repeat(encoder.frames, axis=0)
+    picture = np.asarray(read_picture(path))[None].repeat(encoder.frames, axis=0)
     seen = describe(picture, see(picture, encoder)) | {"framing": still_framing(picture[:1])}
     silent = {name: np.zeros((1, raw.shape[1])) for name, raw in archive.vectors.items()}
     vectors = silent | {name: pool(rows, [0] * len(rows), 1) for name, rows in seen.items()}
@@ -192,16 +192,52 @@ def by_shot(
     return _hits(archive, score, count, where)
 
 
-def hit_sheet(hits: pd.DataFrame, thumbnails: Callable[[str], Path], out) -> None:
-    """Hits as pictures, with their ranks, scores and places, as a PNG.
+def by_words(
+    archive: Archive, *, count: int | None = None, where: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The archive's shots that meet conditions, film by film, in order: no score is given.
+
+    Parameters
+    ----------
+    archive : Archive
+    count : int, optional
+        Shots, at most; by default all.
+    where
+        As in `by_text`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `HITS`; `rank` counts them.
+
+    Raises
+    ------
+    SearchError
+    """
+    nothing = np.zeros(len(archive.shots))
+    return _hits(archive, nothing, count, where).assign(score=np.nan)
+
+
+def hit_sheet(
+    hits: pd.DataFrame,
+    shots: pd.DataFrame,
+    thumbnails: Callable[[str, int], Path],
+    out,
+    query: Cell | None = None,
+) -> None:
+    """Hits as pictures, with their ranks, scores, places and words, as a PNG.
 
     Parameters
     ----------
     hits : DataFrame
         As a search gives it.
+    shots : DataFrame
+        The shots table that they come from.
     thumbnails : callable
-        Gives the picture of a shot by its `shot_id`.
+        Gives the picture of a shot by its `film_id` and `index`.
     out : path-like
+    query : Cell, optional
+        What was searched by, drawn before them.
 
     Raises
     ------
@@ -210,11 +246,15 @@ def hit_sheet(hits: pd.DataFrame, thumbnails: Callable[[str], Path], out) -> Non
     """
     if not len(hits):
         raise SearchError("there are no hits to draw.")
-    cells = []
+    cells, rows = [query] if query else [], shots.set_index("shot_id")
     for hit in hits.itertuples():
-        head = f"{hit.rank}   {clock(hit.start)}   score {hit.score:.2f}"
-        cells.append(Cell([Image.open(thumbnails(hit.shot_id))], head, Path(hit.path).stem[:48]))
-    panel = tuple(max(cell.pictures[0].size[side] for cell in cells) for side in (0, 1))
+        score = "" if np.isnan(hit.score) else f"   score {hit.score:.2f}"
+        head = f"{hit.rank}   {clock(hit.start)}{score}"
+        shot, film = rows.loc[hit.shot_id], Path(hit.path).stem[:48]
+        picture = Image.open(thumbnails(hit.film_id, shot["index"]))
+        cells.append(Cell([picture], head, film, caption(shot)))
+    sizes = [picture.size for cell in cells for picture in cell.pictures if picture]
+    panel = tuple(max(size[side] for size in sizes) for side in (0, 1))
     write_whole(Path(out), draw_sheet(cells, panel, min(5, len(cells))))
 
 
@@ -224,12 +264,14 @@ def _alike(query: Archive, archive: Archive, weights: Weights) -> np.ndarray:
     return likeness.shots(likeness.sides(weights)[0])[0]
 
 
-def _hits(archive: Archive, score: np.ndarray, count: int, where: Sequence[str]) -> pd.DataFrame:
+def _hits(
+    archive: Archive, score: np.ndarray, count: int | None, where: Sequence[str]
+) -> pd.DataFrame:
     table = archive.shots.assign(score=score)
     paths = archive.films.set_index("film_id").path
     table["path"] = table.film_id.map(paths)
     table = table[_meets(archive.shots, where) & np.isfinite(score)]
-    table = table.sort_values("score", ascending=False, kind="stable").head(count)
+    table = table.sort_values("score", ascending=False, kind="stable")[:count]
     return table.assign(rank=np.arange(1, len(table) + 1))[HITS].reset_index(drop=True)
 
 
@@ -250,8 +292,8 @@ def _meets(shots: pd.DataFrame, where: Sequence[str]) -> np.ndarray:
     return met
 
 
-def _read_picture(path) -> np.ndarray:
-    """A picture file as the lab sees frames, uint8 (1, height, width, 3): no larger than a proxy.
+def read_picture(path) -> Image.Image:
+    """A picture file as the lab sees frames: upright, RGB, no larger than a proxy.
 
     Raises
     ------
@@ -263,5 +305,4 @@ def _read_picture(path) -> np.ndarray:
     except UNREADABLE as error:
         why = "does not exist" if isinstance(error, FileNotFoundError) else "is not a picture"
         raise SearchError(f"{path}: {why}; give a JPEG, PNG or the like.") from None
-    small = upright.resize(proxy_size(*upright.size))
-    return np.asarray(small)[None]
+    return upright.resize(proxy_size(*upright.size))

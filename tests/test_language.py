@@ -35,6 +35,10 @@ def test_what_cannot_be_told_is_left_open():
     found = words_of(CLOSE, [[], [], []], None, 100.0)
     assert found["camera"] == found["pace"] == found["face_at"] == found["shows"] == ""
     assert found["faces"] == "none" and found["light"] == "normal"
+    vague = np.array([[0.3, 0.0, 0.1, 0.1, 0.15, 0.2, 0.15]])
+    assert words_of(vague, [[]], None, 100.0)["framing"] == ""
+    medium = np.array([[0.3, 0.0, 0.1, 0.31, 0.0, 0.29, 0.0]])  # the three in the middle are one
+    assert words_of(medium, [[]], None, 100.0)["framing"] == "medium shot"
 
 
 @pytest.mark.parametrize(

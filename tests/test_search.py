@@ -56,7 +56,7 @@ def find(house, *words):
     hits = pd.read_csv(out)
     assert hits.columns.tolist() == search.HITS
     assert hits["rank"].tolist() == list(range(1, len(hits) + 1))
-    assert hits.score.is_monotonic_decreasing
+    assert hits.score.dropna().is_monotonic_decreasing
     return hits
 
 
@@ -188,8 +188,21 @@ def test_hits_are_printed_and_drawn(house, archive, capsys):
     for number, hit in enumerate(hits.itertuples()):
         picture = np.asarray(Image.open(thumbnail_path(Workspace(house), hit.film_id, hit.index)))
         height, width, _ = picture.shape
-        left = 14 + (width + 14) * number
+        left = 14 + (width + 14) * (number + 1)  # the first place is the query's
         assert np.array_equal(drawn[14 : 14 + height, left : left + width], picture)
+
+
+def test_without_a_query_the_shots_that_meet_conditions_are_listed(house, archive, capsys):
+    hits = find(house)
+    assert hits.shot_id.tolist() == archive.shots.shot_id.tolist()  # film by film, in order
+    assert hits.score.isna().all()
+    word = archive.shots.light[0]
+    hits = find(house, "--where", f"light={word}")
+    assert hits.shot_id.tolist() == archive.shots.shot_id[archive.shots.light == word].tolist()
+    assert len(find(house, "-k", 2)) == 2
+    assert lab("search", "--out", house / "all.png", "--work", house) == 0
+    assert lab("search", "--weights", "colour=1", "--work", house) == 1
+    assert "leave --weights away" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -221,7 +234,7 @@ def test_an_empty_archive_is_told(tmp_path, capsys):
     assert "the archive is empty; put films into" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["--text", "a", "--shot", "b"], ["--shot", "b", "-k", "0"]])
+@pytest.mark.parametrize("words", [["--text", "a", "--shot", "b"], ["--shot", "b", "-k", "0"]])
 def test_one_thing_is_searched_by_at_a_time(words, capsys):
     with pytest.raises(SystemExit):
         lab("search", *words)
