@@ -15,7 +15,7 @@ from lab.faces import Face
 from lab.framing import MEDIUM, SCALES
 from lab.motion import Movement
 
-VERSION = 3
+VERSION = 4
 WORDS = ("framing", "camera", "light", "faces", "face_at", "pace", "shows")
 SURE = 0.4  # likelihood from which a scale is told, the three medium ones taken together
 # What a camera does: from which speed on (picture widths a second; of a zoom, growth a second),
@@ -28,6 +28,7 @@ MOVES = (
 REACH = 0.35  # how far from its middle a zoom moves the picture, in widths
 STEADY, AGAINST = 0.7, 0.3  # part of a shot a movement goes on; of its shake that it surpasses
 SHAKE = 0.027  # widths a second, from which a camera is held by hand
+REST = 0.02  # widths a second, below which what is seen of the background stands still
 DEPTH = 0.35  # from which near things pass so much faster that the camera itself travels
 DARK, BRIGHT = 70, 165  # mean brightness (0-255)
 PACES = (0.012, "still"), (0.05, "calm"), (0.15, "lively"), (np.inf, "fast")  # widths a second
@@ -98,6 +99,8 @@ def camera_word(move: Movement) -> str:
     ways = move.right, move.down, move.closer
     strength = [abs(way) / least for way, (least, _) in zip(ways, MOVES, strict=True)]
     best = int(np.argmax(strength))
+    if best != 2 and move.ground < REST:  # the middle of a zoom stands still as well
+        return "static"
     speed = abs(ways[best]) * (REACH if best == 2 else 1)
     if strength[best] < 1 or speed < AGAINST * move.shake or move.steady[best] < STEADY:
         return "handheld" if move.shake > SHAKE else "static"

@@ -34,6 +34,7 @@ EDGE = 0.01  # part of the picture that a cell may reach into a bar
 STILL, SLOW, FAST = 0.015, 0.03, 0.1  # widths a second: hardly any, some, much movement
 ZOOM, SHAKE = 0.06, 0.03  # growth a second, widths a second, that count as much
 INNER = 0.5  # weight of a cell that is not at the picture's edge
+GROUND = 0.15  # part of the picture that stands still where the camera does, whatever moves
 TEXTURE = 4.0  # mean gradient (levels a pixel) from which a cell's flow is believed
 
 
@@ -72,6 +73,8 @@ class Movement(NamedTuple):
         How differently near and far things pass, in parts of the camera's own speed.
     things : float
         Mean speed of what moves by itself, picture widths a second.
+    ground : float
+        Speed that the stillest part of the picture (`GROUND`) hardly exceeds, camera included.
     """
 
     right: float
@@ -81,6 +84,7 @@ class Movement(NamedTuple):
     shake: float
     depth: float
     things: float
+    ground: float
 
 
 class MotionFinder:
@@ -189,11 +193,10 @@ def camera(flow: np.ndarray) -> tuple[Camera, np.ndarray]:
 def movement(flow: np.ndarray) -> Movement:
     """What the flow of a shot, (n, 6, 8, 3), comes to."""
     if not len(flow):
-        return Movement(0.0, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0)
+        return Movement(0.0, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0, 0.0)
     way, rest = camera(flow)
     speeds = np.stack([way.right, way.down, way.closer], axis=1)
-    # The mean of three steps: gate weave goes back and forth from frame to frame.
-    speeds = uniform_filter1d(speeds, min(3, len(speeds)), axis=0, mode="nearest")
+    speeds = _smooth(speeds)
     trust = flow[..., 2].astype(np.float64) * _ground().reshape(GRID)
     apart = np.linalg.norm(rest, axis=3)
     along = np.linalg.norm(flow[..., :2].astype(np.float64) - rest, axis=3)
@@ -208,7 +211,9 @@ def movement(flow: np.ndarray) -> Movement:
     depth = float(np.average(lasting, weights=believed.mean(axis=0) + 1e-6))
     depth /= max(float(np.hypot(*middle[:2])), 1e-3)
     things = float(np.average(apart, weights=believed + 1e-6))
-    return Movement(*(float(m) for m in middle), steady, shake, depth, things)
+    calm = np.median(np.linalg.norm(_smooth(flow[..., :2].astype(np.float64)), axis=3), axis=0)
+    ground = _median(calm.ravel(), believed.mean(axis=0).ravel() + 1e-6, GROUND)
+    return Movement(*(float(m) for m in middle), steady, shake, depth, things, ground)
 
 
 def motion_vector(flow: np.ndarray) -> np.ndarray:
@@ -225,7 +230,7 @@ def motion_vector(flow: np.ndarray) -> np.ndarray:
     if len(flow) < LEAST or not flow[..., 2].any():
         return np.zeros(49)
     way, rest = camera(flow)
-    shift = uniform_filter1d(np.stack([way.right, way.down], axis=1), 3, axis=0, mode="nearest")
+    shift = _smooth(np.stack([way.right, way.down], axis=1))
     shake = np.hypot(*(shift - np.median(shift, axis=0)).T).mean()
     nearer = np.tanh(np.array([way.closer.mean(), -way.closer.mean()]).clip(0) / ZOOM)
     ours = np.concatenate(
@@ -268,10 +273,16 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return vector / max(np.linalg.norm(vector), 1e-6)
 
 
-def _median(values: np.ndarray, weights: np.ndarray) -> float:
+def _smooth(steps: np.ndarray) -> np.ndarray:
+    """The mean of three steps each: gate weave goes back and forth from frame to frame."""
+    return uniform_filter1d(steps, min(3, len(steps)), axis=0, mode="nearest")
+
+
+def _median(values: np.ndarray, weights: np.ndarray, part: float = 0.5) -> float:
+    """The value that `part` of the weight lies below."""
     order = values.argsort()
     share = weights[order].cumsum()
-    return float(values[order][np.searchsorted(share, share[-1] / 2)])
+    return float(values[order][np.searchsorted(share, share[-1] * part)])
 
 
 def _fit(seen: np.ndarray, trust: np.ndarray, fitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

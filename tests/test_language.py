@@ -8,12 +8,12 @@ from lab.framing import SCALES
 from lab.language import WORDS, why, words_of
 from lab.motion import Movement
 
-STILL = Movement(0.0, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0)
+STILL = Movement(0.0, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0, 0.0)
 CLOSE = np.eye(len(SCALES))[[1, 1, 2]]
 
 
 def moving(**values):
-    return STILL._replace(steady=(1.0, 1.0, 1.0), **values)
+    return STILL._replace(**{"steady": (1.0, 1.0, 1.0), "ground": 0.1} | values)
 
 
 def test_a_shot_in_words():
@@ -45,13 +45,15 @@ def test_what_cannot_be_told_is_left_open():
     ("move", "word"),
     [
         (STILL, "static"),
-        (STILL._replace(shake=0.05), "handheld"),
+        (STILL._replace(shake=0.05, ground=0.04), "handheld"),
         (moving(right=0.1), "pan right"),
         (moving(right=0.1, depth=0.6), "track right"),
         (moving(right=0.1)._replace(steady=(0.4, 1, 1)), "static"),
         (moving(down=-0.1, right=0.03), "tilt up"),
         (moving(closer=-0.2, right=0.03), "zoom out"),
         (moving(right=0.03, shake=0.2), "handheld"),
+        (moving(right=0.1, ground=0.0), "static"),  # what moves fills much of the picture
+        (moving(closer=0.2, ground=0.0), "zoom in"),
     ],
 )
 def test_camera_words(move, word):
