@@ -29,9 +29,12 @@ from lab.language import caption
 from lab.likeness import Weights
 from lab.looks import THUMBNAIL
 from lab.match import MatchError, MatchSettings
+from lab.page import write_map
+from lab.reel import ReelError, grid, reel
 from lab.render import PRESETS, Cell, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
+from lab.scenes import SceneSettings, open_map, tour
 from lab.search import (
     COUNT,
     SearchError,
@@ -61,6 +64,7 @@ KNOWN = (
     FilmError,
     MatchError,
     SampleError,
+    ReelError,
     SearchError,
     UsageError,
 )
@@ -128,6 +132,20 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="cuts", metavar="FILE", help="a corrected list, kept in the workspace"
     )
     lists.add_argument("--reset", action="store_true", help="back to the cuts that were found")
+
+    one = verb(
+        "map", draw, "the archive's shots on a map: a page, a picture, or a scene played", seeing
+    )
+    one.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".html (default: DIR/out/map.html), .png or .svg; .mp4 of a scene",
+    )
+    one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
+    one.add_argument("--redraw", action="store_true", help="draw it anew: shots may move")
+    one.add_argument("--scene", type=_positive, metavar="N", help="its shots in the map's order")
+    one.add_argument("--nine", action="store_true", help="of a scene: nine shots at once")
+    one.add_argument("--titles", action="store_true", help="of a scene: say what film each is from")
 
     one = verb(
         "search",
@@ -307,6 +325,27 @@ def search(args) -> str:
         hit_sheet(hits, archive.shots, thumbnail, args.out, query)
         return f"{_count(hits, 'shot')} -> {args.out}"
     return _show(hits.round({"start": 6, "end": 6, "score": 4}), args.out, "shot", list(hits))
+
+
+def draw(args) -> str:
+    workspace, looking = Workspace(args.work), IngestSettings(encoder=args.encoder or PACKAGED)
+    out = Path(args.out or workspace.out / ("map.html" if args.scene is None else "scene.mp4"))
+    _suffix(out, *([".html", ".png", ".svg"] if args.scene is None else [".mp4"]))
+    settings = SceneSettings(**({"weights": args.weights} if args.weights else {}))
+    found = open_map(workspace, settings, looking, redraw=args.redraw)
+    if args.scene is not None:
+        if args.scene > len(found.scenes):
+            raise UsageError(f"the map has {len(found.scenes)} scenes; there is no {args.scene}.")
+        shots = found.shots[found.shots.cluster == args.scene - 1]
+        shots = shots.iloc[tour(shots[["x", "y"]].to_numpy())]
+        films = load_films(workspace)
+        made = grid(films, shots, out) if args.nine else reel(films, shots, out, titles=args.titles)
+        return f"scene {args.scene}, {found.scenes.name[args.scene - 1]} -> {made.path}"
+    write_map(found, partial(thumbnail_path, workspace, settings=looking), out)
+    scenes = found.scenes.assign(scene=found.scenes.cluster + 1).round(2)
+    print(scenes[["scene", "name", "size", "tightness", "exemplar"]].to_string(index=False))
+    new = f", {found.placed} of them placed since it was drawn" if found.placed else ""
+    return f"{_count(found.shots, 'shot')}{new}, {_count(scenes, 'scene')} -> {out}"
 
 
 def match(args) -> str:

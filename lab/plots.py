@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import textwrap
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from lab.channels import CHANNELS
 from lab.edit import Row
+from lab.render import clock
+from lab.scenes import NONE, SceneMap
 
-GREY, STRONG = "#9aa0a6", "#2a6f97"
+GREY, STRONG, ORANGE = "#9aa0a6", "#2a6f97", "#c8553d"
+# Okabe and Ito's colours, told apart by the colour-blind too, and shapes: 8 and 9 of them make 72.
+COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a5195 #8a8a2b".split()  # noqa: SIM905
+SHAPES = "circle square diamond cross x triangle-up star pentagon hourglass".split()  # noqa: SIM905
+ALONE = 0.25  # company, below which a shot of one film is alone
 
 
 def why(row: Row) -> go.Figure:
@@ -47,3 +55,158 @@ def why(row: Row) -> go.Figure:
     figure.update_xaxes(title="score (strangers 0, doubles 1)", range=[-0.5, 1.05])
     figure.update_yaxes(autorange="reversed")
     return figure
+
+
+def scene_map(found: SceneMap, *, width: int = 700, height: int = 700) -> go.Figure:
+    """An archive's shots on the map, a colour and a shape a scene.
+
+    Parameters
+    ----------
+    found : SceneMap
+    width, height : int
+        Pixels.
+
+    Returns
+    -------
+    plotly Figure
+        A WebGL trace a scene, the largest first, and one for shots of no scene; ``customdata`` is
+        the row in ``found.shots``. What hover shows is left to who shows the figure
+        (`lab.atlas.page`, `lab.widgets.SceneExplorer`).
+    """
+    traces = [scene_trace(found, cluster) for cluster in [*found.scenes.cluster, NONE]]
+    figure = go.Figure([*traces, lit_trace()])
+    figure.update_layout(
+        title="Like beside like (distance has no unit)",
+        width=width,
+        height=height,
+        margin={"l": 10, "r": 10, "t": 50, "b": 10},
+        template="simple_white",
+        dragmode="lasso",
+        hovermode="closest",
+        legend={
+            "itemsizing": "constant",
+            "itemclick": False,
+            "itemdoubleclick": False,
+            "orientation": "h",
+            "y": 0,
+        },
+        uirevision="kept",
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")
+    return figure
+
+
+def scene_trace(found: SceneMap, cluster: int, kept=None) -> go.Scattergl:
+    """One scene's shots; of them those that `kept` (rows of ``found.shots``) names, if given."""
+    inside = (found.shots.cluster == cluster).to_numpy()
+    rows = np.flatnonzero(inside if kept is None else inside & kept)
+    names = dict(zip(found.scenes.cluster, found.scenes.name, strict=True))
+    colour, shape = look_of(cluster)
+    return go.Scattergl(
+        x=found.shots.x.to_numpy()[rows],
+        y=found.shots.y.to_numpy()[rows],
+        customdata=rows,
+        mode="markers",
+        name=f"{names.get(cluster, 'in no scene')} ({len(rows)})",
+        hoverinfo="none",
+        marker={"color": colour, "symbol": shape, "size": 8, "line": {"width": 0.5}},
+    )
+
+
+def look_of(cluster: int) -> tuple[str, str]:
+    """A scene's colour and shape; no two of the first 72 have both alike."""
+    if cluster == NONE:
+        return GREY, "circle-open"
+    return COLOURS[cluster % len(COLOURS)], SHAPES[cluster % len(SHAPES)]
+
+
+def timeline(found: SceneMap, film_id: str) -> go.Figure:
+    """A film's scenes against its time: which kind of shot comes when.
+
+    Parameters
+    ----------
+    found : SceneMap
+    film_id : str
+
+    Returns
+    -------
+    plotly Figure
+        A bar a shot, in seconds of the film's own clock; a row a scene.
+    """
+    shots = found.shots[found.shots.film_id == film_id]
+    names = dict(zip(found.scenes.cluster, found.scenes.name, strict=True))
+    figure = go.Figure()
+    for cluster, inside in shots.groupby("cluster"):
+        figure.add_bar(
+            base=inside.start,
+            x=inside.end - inside.start,
+            y=[names.get(cluster, "in no scene")] * len(inside),
+            orientation="h",
+            marker_color=look_of(cluster)[0],
+            showlegend=False,
+            hovertemplate="%{base:.1f} s, %{x:.1f} s long<extra>%{y}</extra>",
+        )
+    title = shots.title.iloc[0] if len(shots) else film_id
+    figure.update_layout(
+        title=f"{title}: which kind of shot comes when",
+        template="simple_white",
+        width=900,
+        height=140 + 26 * shots.cluster.nunique(),
+        margin={"l": 10, "r": 10, "t": 50, "b": 50},
+    )
+    figure.update_xaxes(title="seconds")
+    figure.update_yaxes(automargin=True, autorange="reversed")
+    return figure
+
+
+def two_films(compared: pd.DataFrame, one: str = "one", other: str = "other") -> go.Figure:
+    """Two films on one map: each a colour and a shape, filled where it is alone.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        From `lab.scenes.compare`.
+    one, other : str
+        What they are called.
+    """
+    figure = go.Figure()
+    for side, name, colour, shape in (
+        ("one", one, STRONG, "circle"),
+        ("other", other, ORANGE, "diamond"),
+    ):
+        for alone in (True, False):
+            here = compared[(compared.side == side) & ((compared.company < ALONE) == alone)]
+            figure.add_scattergl(
+                x=here.x,
+                y=here.y,
+                mode="markers",
+                name=f"{name}, {'alone' if alone else 'in company'} ({len(here)})",
+                text=[f"{s.title} {clock(s.start)}, {s.label}" for s in here.itertuples()],
+                hoverinfo="text",
+                marker={"color": colour, "symbol": f"{shape}{'' if alone else '-open'}", "size": 9},
+            )
+    figure.update_layout(
+        title=f"Where {one} and {other} meet, and where each is alone",
+        template="simple_white",
+        width=900,
+        height=600,
+        margin={"l": 10, "r": 10, "t": 50, "b": 10},
+    )
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")
+    return figure
+
+
+def lit_trace() -> go.Scattergl:
+    """The rings of shots that a search found; numbers are their ranks."""
+    return go.Scattergl(
+        x=[],
+        y=[],
+        mode="markers+text",
+        name="found",
+        textposition="top center",
+        hoverinfo="skip",
+        visible=False,
+        marker={"color": "rgba(0,0,0,0)", "size": 18, "line": {"width": 3, "color": ORANGE}},
+    )

@@ -312,9 +312,10 @@ def draw_sheet(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes
 def clock(seconds: float) -> str:
     """Seconds as they stand on a cutting table.
 
-    >>> clock(83.25)
-    '1:23.2'
+    >>> clock(83.25), clock(59.97)
+    ('1:23.2', '1:00.0')
     """
+    seconds = round(seconds, 1)
     return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 from IPython.display import HTML, Image
@@ -23,6 +24,23 @@ def url(path) -> str:
     that a video can be sought in; nothing is embedded.
     """
     return html.escape(Path(os.path.relpath(path)).as_posix())
+
+
+def served(path) -> str:
+    """Address of a file for a widget, which does not know where its notebook lies.
+
+    Below the folder that the Jupyter server of this kernel was started in; elsewhere, or without
+    such a server, as in `url`.
+    """
+    from jupyter_server.serverapp import list_running_servers
+
+    parent, path = os.environ.get("JPY_PARENT_PID"), Path(path).resolve()
+    for server in list_running_servers():
+        root = Path(server["root_dir"]).resolve()
+        if str(server["pid"]) == parent and path.is_relative_to(root):
+            below = quote(path.relative_to(root).as_posix())
+            return f"{server['base_url']}files/{below}"
+    return url(path)
 
 
 def films(workspace: Workspace) -> pd.DataFrame:

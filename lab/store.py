@@ -29,7 +29,8 @@ class Workspace:
     ----------
     root : path-like
         Holds ``archive/`` and ``trailers/`` (films, never written to), ``work/`` (derived,
-        safe to delete), ``corrections/`` (a person's cuts, film by film) and ``out/``
+        safe to delete), ``corrections/`` (a person's cuts, film by film, and names of
+        scenes) and ``out/``
         (finished).
     """
 
@@ -41,6 +42,16 @@ class Workspace:
     def part(self, stage: str, film_id: str, key: str) -> Path:
         """The folder of a part, whether it exists or not."""
         return self.work / stage / f"{film_id}-{key}"
+
+    @property
+    def scene_names(self) -> Path:
+        """Where the names are kept that a person gave to scenes."""
+        return self.root / "corrections" / "scenes.json"
+
+    @property
+    def favourites(self) -> Path:
+        """Where shots and pairs are kept that a person put aside."""
+        return self.root / "favourites.json"
 
     def correction(self, film_id: str) -> Path:
         """Where a film's corrected cuts are kept."""

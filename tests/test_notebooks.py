@@ -56,5 +56,5 @@ def shows_neighbours_and_why(shown, tmp_path):
 SHOWS = {
     "00_quickstart": shows_the_finished_video,
     "01_shots": shows_a_strip_and_the_shots,
-    "02_seeing": shows_neighbours_and_why,
+    "03_seeing": shows_neighbours_and_why,
 }

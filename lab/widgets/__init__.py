@@ -1,5 +1,7 @@
 """What is moved by hand in a notebook; every callback is a line into a pure function."""
 
+from lab.widgets.atlas import Atlas
 from lab.widgets.cutting import CutStrip
+from lab.widgets.exploring import SceneExplorer
 
-__all__ = ["CutStrip"]
+__all__ = ["Atlas", "CutStrip", "SceneExplorer"]

@@ -1,0 +1,113 @@
+"""Favourites: shots and pairs put aside, with tags and a note, and cited by timecode.
+
+They lie in the workspace as one readable JSON file, by film and seconds, so that corrected cuts
+and new encoders do not lose them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from lab.ingest import load_films
+from lab.store import Workspace, read_json, write_json, write_whole
+
+KEPT = ["film_id", "start", "end", "match_film", "match_start", "match_end", "tags", "note"]
+CITED = ["title", "year", "in", "out", "match_title", "match_in", "match_out", "tags", "note"]
+
+
+def favourites(workspace: Workspace) -> pd.DataFrame:
+    """What was put aside, in that order.
+
+    Returns
+    -------
+    DataFrame
+        `KEPT`: film and seconds of a shot; of a pair also those of the shot that answers it;
+        ``tags`` (separated by commas) and ``note``.
+    """
+    return pd.DataFrame(read_json(workspace.favourites, []), columns=KEPT)
+
+
+def put_aside(workspace: Workspace, shot, match=None, *, tags: str = "", note: str = "") -> None:
+    """Keep a shot, or a pair of shots; what was kept already takes the new tags and note.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    shot, match : Series or namedtuple
+        Rows of a shots table: ``film_id``, ``start`` and ``end`` are read.
+    tags, note : str
+        Tags are separated by commas.
+    """
+    row = {"film_id": shot.film_id, "start": float(shot.start), "end": float(shot.end)}
+    pair = (
+        (match.film_id, float(match.start), float(match.end)) if match is not None else [None] * 3
+    )
+    row |= dict(zip(KEPT[3:6], pair, strict=True))
+    others = [
+        one for one in read_json(workspace.favourites, []) if any(one[k] != row[k] for k in row)
+    ]
+    write_json(workspace.favourites, [*others, row | {"tags": tags, "note": note}])
+
+
+def take_back(workspace: Workspace, place: int) -> None:
+    """Forget the favourite in a row of `favourites`.
+
+    Raises
+    ------
+    IndexError
+        If there is no such row.
+    """
+    rows = read_json(workspace.favourites, [])
+    del rows[place]
+    write_json(workspace.favourites, rows)
+
+
+def cite(workspace: Workspace, out) -> pd.DataFrame:
+    """Favourites with titles, years and timecodes, written as CSV.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    out : path-like
+        Appears under this name only when complete.
+
+    Returns
+    -------
+    DataFrame
+        `CITED`; timecodes are hours:minutes:seconds:frames from the film's first frame on, at
+        its nominal rate.
+    """
+    films, rows = load_films(workspace).set_index("film_id"), []
+    for row in favourites(workspace).itertuples():
+        cited = _place(films, row.film_id, row.start, row.end)
+        match = _place(films, row.match_film, row.match_start, row.match_end)
+        pair = [match[0], *match[2:]]
+        rows.append([*cited, *pair, row.tags, row.note])
+    table = pd.DataFrame(rows, columns=CITED)
+    write_whole(Path(out), table.to_csv(index=False))
+    return table
+
+
+def timecode(seconds: float, fps: float) -> str:
+    """Seconds since a film's first frame as hours:minutes:seconds:frames, not dropping any.
+
+    >>> timecode(3661.52, 25), timecode(1.0, 30000 / 1001)
+    ('01:01:01:13', '00:00:01:00')
+    """
+    base = round(fps)
+    count = round(seconds * fps)
+    whole, frames = divmod(count, base)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}:{frames:02}"
+
+
+def _place(films: pd.DataFrame, film_id, start, end) -> list[str]:
+    """Title, year, first and last timecode of a stretch; empty where there is none."""
+    if not isinstance(film_id, str):
+        return [""] * 4
+    if film_id not in films.index:
+        return [film_id, "", f"{start:.2f} s", f"{end:.2f} s"]
+    film = films.loc[film_id]
+    codes = [timecode(second - film.t0, film.fps) for second in (start, end)]
+    return [film.title or film.path, film.year, *codes]

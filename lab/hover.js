@@ -1,0 +1,90 @@
+// What a map drawn by plotly does for hands and keys: a card beside the shot that is pointed at,
+// and every shot within reach of the arrows. Shared by the notebook's map and the page by itself.
+
+function element(name, properties, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+// `fill` writes a row's card; `pick` is told of a row that was clicked, or chosen with Enter.
+function attend(plot, fill, pick) {
+  const card = element("div", { className: "lab-card", hidden: true });
+  card.setAttribute("role", "status"); // spoken when it changes
+  Object.assign(card.style, {
+    position: "fixed", zIndex: 10000, pointerEvents: "none", width: "330px", padding: "5px",
+    font: "12px sans-serif", color: "#eee", background: "#202124", border: "1px solid #777",
+  });
+  document.body.append(card);
+  let here = null; // [trace, point] that the keys are at
+
+  function show(row, left, top) {
+    card.dataset.row = row;
+    fill(row, card);
+    card.hidden = false;
+    card.style.left = `${Math.min(left + 14, window.innerWidth - 350)}px`;
+    card.style.top = `${Math.max(4, Math.min(top + 14, window.innerHeight - 260))}px`;
+  }
+
+  function spot(trace, point) { // where a shot is in the window, in pixels
+    const { xaxis, yaxis } = plot._fullLayout, data = plot._fullData[trace];
+    const box = plot.getBoundingClientRect();
+    return [box.left + xaxis._offset + xaxis.d2p(data.x[point]),
+            box.top + yaxis._offset + yaxis.d2p(data.y[point])];
+  }
+
+  function every() { // all shots that are shown: trace, point, and where they are
+    return plot._fullData.flatMap((data, trace) =>
+      data.visible === true && data.customdata
+        ? Array.from(data.customdata, (_, point) => [trace, point, ...spot(trace, point)]) : []);
+  }
+
+  // The nearest shot that lies in a direction, or, from nowhere, nearest to the middle.
+  function next(key) {
+    const box = plot.getBoundingClientRect();
+    const [x, y] = here ? spot(...here) : [box.left + box.width / 2, box.top + box.height / 2];
+    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key] || [0, 0];
+    let best = null, least = Infinity;
+    for (const [trace, point, left, top] of every()) {
+      const along = (left - x) * dx + (top - y) * dy, apart = Math.hypot(left - x, top - y);
+      if (here && (along < 1 || along < 0.6 * apart)) continue;
+      if (apart < least) [best, least] = [[trace, point], apart];
+    }
+    return best;
+  }
+
+  const rowOf = ([trace, point]) => plot._fullData[trace].customdata[point];
+  const hovered = (event) => {
+    const at = event.points.find((one) => one.customdata !== undefined);
+    if (at) show(at.customdata, event.event.clientX, event.event.clientY);
+  };
+  const left = () => { card.hidden = true; };
+  const clicked = (event) => {
+    const at = event.points.find((one) => one.customdata !== undefined);
+    if (at) pick(at.customdata);
+  };
+  const pressed = (event) => {
+    if (event.key.startsWith("Arrow")) {
+      here = next(event.key) || here;
+      if (here) show(rowOf(here), ...spot(...here));
+    } else if (event.key === "Enter" && here) pick(rowOf(here));
+    else if (event.key === "Escape") { here = null; left(); }
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  plot.on("plotly_hover", hovered);
+  plot.on("plotly_unhover", left);
+  plot.on("plotly_click", clicked);
+  plot.tabIndex = 0;
+  plot.setAttribute("role", "application");
+  plot.setAttribute("aria-label", "map of shots: arrows go from shot to shot, Enter plays one");
+  plot.addEventListener("keydown", pressed);
+  plot.addEventListener("blur", left);
+  return () => {
+    for (const name of ["hover", "unhover", "click"]) plot.removeAllListeners?.(`plotly_${name}`);
+    plot.removeEventListener("keydown", pressed);
+    plot.removeEventListener("blur", left);
+    card.remove();
+  };
+}

@@ -1,0 +1,164 @@
+"""The scene map by itself, without a notebook: a page that opens anywhere, or a picture.
+
+A page holds plotly, the points and every shot's thumbnail, so that it needs no other file; as a
+picture the map shows the thumbnails themselves at their places.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tqdm.auto import tqdm
+
+from lab.language import caption
+from lab.plots import look_of, scene_map
+from lab.render import clock
+from lab.scenes import NONE, SceneMap
+from lab.store import write_whole
+
+CARD = (320, 180)  # most width and height of a page's thumbnails, in pixels
+SIZE = (2400, 1500)  # pixels of a picture of the map
+TILES, NARROW, WIDE = 0.5, 24, 160  # part of it that shots fill; width of one, pixels
+LEGEND = 460  # pixels of its width that the names of the scenes take
+
+
+def write_map(found: SceneMap, thumbnails: Callable[[str, int], Path], out) -> None:
+    """Write a map as ``.html``, ``.png`` or ``.svg``.
+
+    Parameters
+    ----------
+    found : SceneMap
+    thumbnails : callable
+        Gives a shot's picture by `film_id` and `index`.
+    out : path-like
+        Appears under this name only when complete.
+
+    Raises
+    ------
+    ValueError
+        If the name ends in anything else.
+    """
+    kinds = {".html": as_page, ".png": as_png, ".svg": as_svg}
+    write = kinds.get(Path(out).suffix.lower())
+    if write is None:
+        raise ValueError(f"{out}: end the name in .html, .png or .svg.")
+    write_whole(Path(out), write(found, thumbnails))
+
+
+def as_page(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
+    """A page that needs no other file; hover, arrow keys and clicks show the shots."""
+    shots = []
+    for shot in tqdm(found.shots.itertuples(), desc="map", total=len(found.shots), unit="shot"):
+        picture = _jpeg(thumbnails(shot.film_id, shot.index), CARD)
+        shots.append({"text": told(shot), "picture": base64.b64encode(picture).decode()})
+    # A title must not end the script that it stands in.
+    data = json.dumps(shots).replace("</", "<\\/")
+    figure = scene_map(found, width=1100, height=850)
+    drawn = figure.to_html(full_html=False, include_plotlyjs=True, div_id="map")
+    here = Path(__file__)
+    return Template(here.with_name("page.html").read_text("utf-8")).substitute(
+        count=f"{len(found.shots)} shots of {found.shots.film_id.nunique()} films",
+        figure=drawn,
+        script=here.with_name("hover.js").read_text("utf-8"),
+        shots=data,
+    )
+
+
+def told(shot) -> list[str]:
+    """What a card says of a shot: film and time, its words, its scene."""
+    place = f"{shot.title}  {clock(shot.start)}, {shot.end - shot.start:.1f} s"
+    return [place, caption(shot._asdict()), shot.label]
+
+
+def as_png(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> bytes:
+    """The map as a picture of thumbnails, with the names of its scenes beside it."""
+    sheet, most = Image.new("RGB", SIZE, (18, 18, 18)), _tile(len(found.shots))
+    draw = ImageDraw.Draw(sheet)
+    for place, shot in zip(_on_paper(found), found.shots.itertuples(), strict=True):
+        tile = Image.open(io.BytesIO(_jpeg(thumbnails(shot.film_id, shot.index), most)))
+        left, top = (round(p - side / 2) for p, side in zip(place, tile.size, strict=True))
+        sheet.paste(tile, (left, top))
+        box = (left - 2, top - 2, left + tile.width + 1, top + tile.height + 1)
+        draw.rectangle(box, outline=look_of(shot.cluster)[0], width=2)
+        if shot.cluster != NONE:  # told by number too, not by colour alone
+            draw.text((left + 2, top), str(shot.cluster + 1), "white", _font(12), stroke_width=2,
+                      stroke_fill="black")  # fmt: skip
+    for y, colour, line in _legend(found):
+        draw.text((SIZE[0] - LEGEND + 10, y), line, colour, _font(18))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
+    """The same as a drawing that scales, its thumbnails inside."""
+    wide, high = _tile(len(found.shots))
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE[0]} {SIZE[1]}" '
+        'font-family="sans-serif"><rect width="100%" height="100%" fill="#121212"/>'
+    ]
+    for place, shot in zip(_on_paper(found), found.shots.itertuples(), strict=True):
+        picture = _jpeg(thumbnails(shot.film_id, shot.index), CARD)
+        x, y = place - np.array([wide, high]) / 2
+        number = shot.cluster + 1 if shot.cluster != NONE else ""
+        parts.append(
+            f"<g><title>{html.escape(' · '.join(told(shot)))}</title>"
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{high}" '
+            f'fill="#000" stroke="{look_of(shot.cluster)[0]}" stroke-width="4"/>'
+            f'<image x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{high}" '
+            f'href="data:image/jpeg;base64,{base64.b64encode(picture).decode()}"/>'
+            f'<text x="{x + 2:.1f}" y="{y + 11:.1f}" font-size="11" fill="#fff" stroke="#000" '
+            f'stroke-width="2" paint-order="stroke">{number}</text></g>'
+        )
+    for y, colour, line in _legend(found):
+        parts.append(
+            f'<text x="{SIZE[0] - LEGEND + 10}" y="{y + 16}" font-size="18" fill="{colour}">'
+            f"{html.escape(line)}</text>"
+        )
+    return "\n".join([*parts, "</svg>"])
+
+
+def _on_paper(found: SceneMap) -> np.ndarray:
+    """Where shots lie on the picture, in pixels, (n, 2)."""
+    points = found.points * (1, -1)
+    points = points - points.min(axis=0)
+    edge = np.array(_tile(len(points)))
+    room = np.array([SIZE[0] - LEGEND, SIZE[1]]) - 2 * edge
+    return edge + points * (room / np.maximum(points.max(axis=0), 1e-6)).min()
+
+
+def _tile(count: int) -> tuple[int, int]:
+    """Width and height of a shot, so that they cover as much of the map as looks well."""
+    area = TILES * (SIZE[0] - LEGEND) * SIZE[1] / max(count, 1)
+    wide = round(min(max((area * 16 / 9) ** 0.5, NARROW), WIDE))
+    return wide, round(wide * 9 / 16)
+
+
+def _legend(found: SceneMap) -> list[tuple[int, str, str]]:
+    """The names of the scenes: how far down, in which colour, and what."""
+    most = (SIZE[1] - 60) // 26
+    lines = [(20, "#ffffff", f"{len(found.shots)} shots, {len(found.scenes)} scenes")]
+    for row in found.scenes.head(most).itertuples():
+        text = f"{row.cluster + 1}  {row.name} ({row.size})"
+        lines.append((54 + 26 * row.Index, look_of(row.cluster)[0], text[:50]))
+    return lines
+
+
+def _jpeg(path: Path, most: tuple[int, int]) -> bytes:
+    with Image.open(path) as picture:
+        picture.thumbnail(most)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=75)
+    return buffer.getvalue()
+
+
+def _font(size: int):
+    return ImageFont.load_default(size)

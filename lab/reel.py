@@ -1,0 +1,238 @@
+"""Shots of the archive as a video to post: one after another, or many at once in a grid.
+
+Either is silent and has 25 frames a second; each shows what is on screen in the film at that
+moment of the shot, and nothing from beyond the shot.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from fractions import Fraction
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tqdm.auto import tqdm
+
+from lab.render import QUALITY, Rendered, blank, centre, clock, fit, open_panel, pixels, planes
+from lab.video import Writer, probe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RATE = 25  # frames a second
+GAP = 4  # pixels between the cells of a grid
+LONGEST = 12  # seconds that a grid lasts at most, unless more is asked for
+HELD = LONGEST * RATE // 2  # pictures of a shot kept to be shown again; if more, it is read again
+TITLE = 48  # letters of a title
+# Letters and signs that are one piece, not a letter with an accent, in what Pillow's font has.
+PLAIN = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+    | {"–": "-", "—": "-", "’": "'", "‘": "'", "“": '"', "”": '"'}
+)
+
+
+class ReelError(Exception):
+    """A selection that makes no reel: one sentence on why and what to do."""
+
+
+class _Take(NamedTuple):
+    """A shot ready to be shown: where it lies, how many pictures it gives, its caption."""
+
+    path: str
+    crop: tuple[float, float, float, float]
+    start: float
+    count: int
+    words: str
+
+
+def reel(
+    films: pd.DataFrame, shots: pd.DataFrame, out, *, titles: bool = False, width: int = 1280
+) -> Rendered:
+    """Show shots one after another, as a silent H.264 MP4 of 25 frames a second.
+
+    Parameters
+    ----------
+    films : DataFrame
+        Films table that holds the films of all shots.
+    shots : DataFrame
+        Rows of the shots table, in the order to be shown. A shot is shown from `clean_start`
+        to `clean_end`, without its dissolves and fades: ``round(25 * seconds)`` frames, one at
+        least.
+    out : path-like
+        The video appears under this name only when complete.
+    titles : bool
+        Write title, year and the second at which the shot begins into its lower left. Accents
+        are left out, and a title in another script gives way to the file's name: Pillow's own
+        font knows plain Latin letters only.
+    width : int
+        Pixels; pictures are fitted into 16:9, with bars where their shape is another.
+
+    Raises
+    ------
+    ReelError
+        If there is no shot, its film is not in `films`, or `out` is one of the films.
+    FilmError, WriteError
+
+    Examples
+    --------
+    >>> archive = load_archive(Workspace("data"))  # doctest: +SKIP
+    >>> close = archive.shots[archive.shots.framing == "close-up"]  # doctest: +SKIP
+    >>> reel(archive.films, close, "data/out/close.mp4", titles=True)  # doctest: +SKIP
+    """
+    takes, size = _takes(films, shots, out), _screen(width, 1, 1)
+    total = sum(take.count for take in takes)
+    return _write(_in_turn(takes, size, titles), total, size, out, "reel")
+
+
+def grid(
+    films: pd.DataFrame,
+    shots: pd.DataFrame,
+    out,
+    *,
+    columns: int = 3,
+    rows: int = 3,
+    seconds: float | None = None,
+    width: int = 1920,
+) -> Rendered:
+    """Show the first shots at once, each over and over, as a silent H.264 MP4.
+
+    Parameters
+    ----------
+    films, shots, out
+        As of `reel`; of the shots, the first ``columns * rows``, row by row.
+    columns, rows : int
+        Cells of 16:9; those without a shot stay black.
+    seconds : float, optional
+        By default as long as the longest shot, but 12 seconds at most. What is shown again is
+        kept: up to 6 seconds of every shot, about 0.5 GB for full grids 1920 pixels wide.
+    width : int
+        Of the whole, in pixels.
+
+    Raises
+    ------
+    ReelError, FilmError, WriteError
+        As of `reel`.
+    """
+    takes = _takes(films, shots.head(columns * rows), out)
+    if seconds is None:
+        seconds = min(LONGEST, max(take.count for take in takes) / RATE)
+    total, size = max(1, round(seconds * RATE)), _screen(width, columns, rows)
+    pictures = islice(_at_once(takes, size, columns, rows, total), total)
+    return _write(pictures, total, size, out, "grid")
+
+
+def _takes(films: pd.DataFrame, shots: pd.DataFrame, out) -> list[_Take]:
+    """The shots, once it is sure that all of them can be shown."""
+    if not len(shots):
+        raise ReelError("there is no shot to show; choose one at least, or search more widely.")
+    known = {film.film_id: film for film in films.itertuples()}
+    for film_id in shots.film_id.unique():
+        if film_id not in known:
+            raise ReelError(f"{film_id}: is not among the films given; add the film of this shot.")
+        path = known[film_id].path
+        probe(path)  # a film that is gone is told before the work, not in the midst of it
+        if Path(path).resolve() == Path(out).resolve():
+            raise ReelError(f"{out}: is one of the films; give the video another name.")
+    return [_take(known[shot.film_id], shot) for shot in shots.itertuples()]
+
+
+def _take(film, shot) -> _Take:
+    count = max(1, round((shot.clean_end - shot.clean_start) * RATE))
+    title = (_plain(film.title) or _plain(Path(film.path).stem))[:TITLE]
+    words = f"{title}{f' ({film.year})' if film.year else ''}  {clock(shot.clean_start)}"
+    return _Take(film.path, tuple(film.crop), shot.clean_start, count, words)
+
+
+def _plain(text: str) -> str:
+    """A text in the letters that Pillow's own font has; others leave nothing but boxes."""
+    letters = unicodedata.normalize("NFKD", text.translate(PLAIN))
+    return letters.encode("ascii", "ignore").decode().strip()
+
+
+def _screen(width: int, columns: int, rows: int) -> tuple[int, int]:
+    """Even size of so many panels of 16:9, `width` pixels wide together."""
+    return fit(16 * columns, 9 * rows, (width // 2 * 2, width * rows))
+
+
+def _pictures(take: _Take, panel: tuple[int, int]) -> Iterator[np.ndarray]:
+    """A shot's pictures, 25 a second, each in the middle of a panel."""
+    with closing(open_panel(take.path, take.start, take.crop, panel)) as player:
+        for index in range(take.count):
+            yield centre(pixels(player.at(take.start + index / RATE).picture), panel)
+
+
+def _in_turn(takes: list[_Take], panel: tuple[int, int], titles: bool) -> Iterator[np.ndarray]:
+    for take in takes:
+        layers = _caption(take.words, panel) if titles else []
+        for picture in _pictures(take, panel):
+            for plane, (values, share) in zip(planes(picture), layers, strict=False):
+                under = plane[-len(share) :]
+                under[:] = np.rint(under + (values - under) * share)
+            yield picture
+
+
+def _at_once(
+    takes: list[_Take], size: tuple[int, int], columns: int, rows: int, total: int
+) -> Iterator[np.ndarray]:
+    room = (size[0] // columns - GAP) // 2 * 2, (size[1] // rows - GAP) // 2 * 2
+    cell = fit(16, 9, room)
+    step = cell[0] + GAP, cell[1] + GAP
+    cells = blank((step[0] * columns - GAP, step[1] * rows - GAP))
+    for pictures in zip(*(_loop(take, cell, total) for take in takes), strict=True):
+        for number, picture in enumerate(pictures):
+            row, column = divmod(number, columns)
+            _paste(cells, picture, step[0] * column, step[1] * row)
+        yield centre(cells, size)
+
+
+def _loop(take: _Take, panel: tuple[int, int], total: int) -> Iterator[np.ndarray]:
+    """A shot's pictures over and over, `total` of them at least."""
+    again = min(take.count, total - take.count)  # so many are shown more than once
+    while again > HELD:
+        yield from _pictures(take, panel)
+    held = []
+    for picture in _pictures(take, panel):
+        if len(held) < again:
+            held.append(picture)
+        yield picture
+    yield from cycle(held)
+
+
+def _paste(packed: np.ndarray, picture: np.ndarray, left: int, top: int) -> None:
+    """Put a picture into a larger one, at even pixels."""
+    for plane, part, pixel in zip(planes(packed), planes(picture), (1, 2, 2), strict=True):
+        y, x = top // pixel, left // pixel
+        plane[y : y + part.shape[0], x : x + part.shape[1]] = part
+
+
+def _caption(words: str, panel: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """White letters with a dark edge, for the lowest rows of Y, U and V: values, and how much."""
+    size = max(8, panel[1] // 60 * 2)
+    font, place, edge = ImageFont.load_default(size), (size, size * 2), max(1, size // 10)
+    letters, whole = Image.new("L", (panel[0], size * 3)), Image.new("L", (panel[0], size * 3))
+    ImageDraw.Draw(letters).text(place, words, 255, font, "ls")
+    ImageDraw.Draw(whole).text(place, words, 255, font, "ls", stroke_width=edge)
+    white, share = np.float32(letters) / 255, np.float32(whole) / 255
+    coarse = share.reshape(size * 3 // 2, 2, -1, 2).mean(axis=(1, 3))
+    grey = np.full_like(coarse, 128)
+    return [(16 + 219 * white, share), (grey, coarse), (grey, coarse)]
+
+
+def _write(
+    pictures: Iterable[np.ndarray], total: int, size: tuple[int, int], out, name: str
+) -> Rendered:
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    writer = Writer(out, size, RATE, options=QUALITY)
+    try:
+        for index, picture in enumerate(tqdm(pictures, name, total, unit="frame")):
+            writer.write(picture, Fraction(index, RATE))
+        writer.close()
+    except BaseException:
+        writer.discard()
+        raise
+    return Rendered(Path(out), total, None)

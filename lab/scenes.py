@@ -1,0 +1,543 @@
+"""The scene map: an archive's shots on a plane, like beside like, in groups that have names.
+
+Shots are laid out by UMAP (McInnes et al. 2018, arXiv 1802.03426) and grouped by HDBSCAN (Campello
+et al. 2013) on a second layout of ten dimensions, as two are too few to keep groups apart. Both
+start from the same exact neighbours in the weighted channels. A map, once drawn, is kept: shots
+of new films are placed among those nearest to them, and no other shot moves.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+from sklearn.cluster import HDBSCAN
+from sklearn.decomposition import PCA
+from sklearn.manifold import trustworthiness
+
+from lab.channels import Calibration
+from lab.ingest import Archive, IngestSettings
+from lab.likeness import Weights
+from lab.search import open_archive
+from lab.store import Workspace, key_of, read_json, read_table, write_json, write_table
+
+VERSION = 1
+SUBJECT = Weights(subject=1, composition=0, colour=0, motion=0, framing=0)
+AXES = 50  # principal axes in which neighbours are sought
+FEW = 6  # shots, up to which a map is their first two principal axes
+DEEP = 10  # dimensions of the layout on which shots are grouped
+EPOCHS = (500, 200)  # rounds of a layout: of a small map, of a large one
+LARGE = 2000  # shots, from which a map is large
+AGAIN = 40  # rounds from an earlier map on
+SMALLEST, GROWTH = 4, 0.4  # shots of the smallest scene: at least, and as a power of all
+LARGEST = 0.4  # part of all shots beyond which a scene is no scene: it is divided
+NEAR = 5  # shots among which a new one is placed
+SAMPLE = 3000  # shots on which a map's quality is measured
+BLOCK = 1024  # rows compared at once
+JOIN = 0.2  # part of its neighbours in a scene, from which a shot that was left out joins it
+NONE = -1  # the scene of a shot that belongs to none
+# Columns that a scene is called by, and words that say little.
+TELLING = dict.fromkeys(("framing", "faces", "light", "camera", "pace"), ())
+TELLING |= {"light": ("normal",), "pace": ("calm", "lively")}
+MOST, MORE = 0.5, 1.2  # part of a scene that says a word that tells; times as often as elsewhere
+SHOWN, SHOWS = 2, 0.15  # things that a name tells; part of the scene that shows them
+
+
+class SceneSettings(BaseModel):
+    """All that can be set about a map.
+
+    What is *seen* groups shots into kinds of scenes best (``benchmarks/RESULTS.md``); the other
+    channels pull them apart by framing, colour or movement.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: Weights = SUBJECT
+    neighbours: int = Field(15, ge=2, le=200, description="shots that a shot is drawn to")
+    seed: int = Field(0, ge=0, description="the same seed gives the same map")
+
+
+@dataclass(frozen=True)
+class SceneMap:
+    """A map of an archive.
+
+    Attributes
+    ----------
+    shots : DataFrame
+        The archive's shots, and ``x``, ``y``, ``cluster`` (a scene, -1 for none), ``label``
+        (the scene's name), ``path`` and ``title`` of the film.
+    scenes : DataFrame
+        A row a scene, largest first: ``cluster``, ``name``, ``size`` (shots), ``tightness`` (mean
+        likeness of its shots to their middle, 1 at most), ``exemplar`` (the `shot_id` nearest
+        to that), ``named`` (by a person).
+    space : ndarray of float32, shape (shots, d)
+        Where shots lie by the weighted channels; near is alike.
+    settings : SceneSettings
+    placed : int
+        Shots that came after the map was drawn.
+    """
+
+    shots: pd.DataFrame
+    scenes: pd.DataFrame
+    space: np.ndarray
+    settings: SceneSettings
+    placed: int = 0
+
+    @property
+    def points(self) -> np.ndarray:
+        """Where shots lie on the map, (shots, 2)."""
+        return self.shots[["x", "y"]].to_numpy(float)
+
+
+def open_map(
+    workspace: Workspace,
+    settings: SceneSettings | None = None,
+    looking: IngestSettings | None = None,
+    *,
+    redraw: bool = False,
+) -> SceneMap:
+    """The map of a workspace's archive: as it was kept, new shots placed on it; else drawn.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    settings : SceneSettings, optional
+    looking : IngestSettings, optional
+        By whose eyes.
+    redraw : bool
+        Draw it anew, though it was kept.
+
+    Raises
+    ------
+    SearchError
+        If there is no archive, or none that this encoder saw.
+    """
+    settings, looking = settings or SceneSettings(), looking or IngestSettings()
+    archive = open_archive(workspace, looking)
+    place = workspace.work / "scenes" / key_of(VERSION, looking.encoder, settings.model_dump())
+    place = place.with_suffix(".parquet")
+    kept = read_table(place) if place.exists() and not redraw else None
+    found = draw_map(archive, settings) if kept is None else extend(archive, settings, kept)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    scratch = place.with_name(f".{place.name}")
+    write_table(scratch, found.shots[["shot_id", "x", "y", "cluster"]])
+    scratch.replace(place)
+    return named(found, read_names(workspace))
+
+
+def draw_map(archive: Archive, settings: SceneSettings | None = None) -> SceneMap:
+    """Lay out and group an archive's shots.
+
+    Parameters
+    ----------
+    archive : Archive
+        With at least one shot.
+    settings : SceneSettings, optional
+    """
+    settings = settings or SceneSettings()
+    shots, space = positions(archive, settings.weights)
+    near = neighbours(space, settings.neighbours)
+    points = lay_out(space, near, settings.seed)
+    return _mapped(shots, space, points, group(space, near, settings.seed), settings)
+
+
+def extend(archive: Archive, settings: SceneSettings, kept: pd.DataFrame) -> SceneMap:
+    """A kept map (``shot_id``, ``x``, ``y``, ``cluster``) with new shots placed on it.
+
+    Shots that stand on the map stay where they are; those that are gone, leave.
+    """
+    shots, space = positions(archive, settings.weights)
+    there = shots.shot_id.isin(kept.shot_id).to_numpy()
+    if not there.any():
+        return draw_map(archive, settings)
+    rows = kept.set_index("shot_id").loc[shots.shot_id[there]]
+    points, cluster = np.zeros((len(shots), 2)), np.zeros(len(shots), int)
+    points[there], cluster[there] = rows[["x", "y"]], rows.cluster
+    new = np.flatnonzero(~there)
+    if len(new):
+        points[new], cluster[new] = place(space[new], space[there], points[there], cluster[there])
+    found = _mapped(shots, space, points, cluster, settings)
+    return SceneMap(found.shots, found.scenes, space, settings, len(new))
+
+
+def positions(archive: Archive, weights: Weights) -> tuple[pd.DataFrame, np.ndarray]:
+    """Where an archive's shots lie by its weighted channels.
+
+    Returns
+    -------
+    shots : DataFrame
+        Those of the archive of which something is seen, black left out, with
+        ``title`` and ``path`` of the film.
+    space : ndarray of float32, shape (len(shots), d)
+        The mean of a shot's moments, on at most `AXES` principal axes.
+    """
+    flags, moments = archive.shots["flags"], archive.moments
+    seen = archive.shots.shot_id.isin(moments.shot_id) & ~flags.str.contains("black|flat")
+    shots, own = archive.shots[seen], moments.shot_id.isin(archive.shots.shot_id[seen]).to_numpy()
+    films = archive.films[["film_id", "title", "path"]].copy()
+    films["title"] = films.title.where(films.title != "", films.path.map(lambda p: Path(p).stem))
+    shots = shots.merge(films, on="film_id", how="left")
+    ready = Calibration.fit(archive.vectors).apply(archive.vectors)
+    parts = [ready[name][own] * share**0.5 for name, share in weights.shares().items() if share]
+    vectors = np.concatenate(parts, axis=1)
+    row = moments.shot_id[own].map(pd.Series(shots.index, shots.shot_id)).to_numpy()
+    lasts = (moments.end - moments.start).to_numpy()[own]
+    total = np.zeros((len(shots), vectors.shape[1]))
+    np.add.at(total, row, vectors * lasts[:, None])
+    total /= np.bincount(row, lasts, len(shots))[:, None]
+    return shots, axes_of(total)
+
+
+def axes_of(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n, d) on their first principal axes, at most `AXES`, float32."""
+    most = min(AXES, *vectors.shape)
+    solver = PCA(most, svd_solver="randomized", random_state=0)
+    return solver.fit_transform(vectors.astype(np.float32))
+
+
+def neighbours(space: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest points of each, itself first: indices and distances, each (n, count)."""
+    points = torch.from_numpy(np.ascontiguousarray(space, np.float32))
+    found = []
+    for at in range(0, len(points), BLOCK):
+        apart = torch.cdist(points[at : at + BLOCK], points)
+        apart.diagonal(at).fill_(-1)  # itself first, though others lie in the same place
+        found.append(apart.topk(min(count, len(points)), largest=False))
+    indices = torch.cat([one.indices for one in found]).numpy()
+    return indices, torch.cat([one.values for one in found]).clamp(min=0).numpy()
+
+
+def lay_out(space, near, seed: int, dimensions: int = 2, start=None, rounds=None) -> np.ndarray:
+    """A layout in few dimensions that keeps neighbours together, by UMAP.
+
+    Parameters
+    ----------
+    space : ndarray, shape (n, d)
+    near : (ndarray, ndarray)
+        From `neighbours`.
+    seed : int
+    dimensions : int
+    start : ndarray, optional
+        An earlier layout of the same points to begin with.
+    rounds : int, optional
+        By default as many as such a map needs.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, dimensions)
+    """
+    if len(space) <= FEW:
+        return _padded(space, dimensions).astype(float)
+    # Slow to import, and not needed by most of what imports this room.
+    from umap import UMAP
+
+    start = _padded(space, dimensions) if start is None else start
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of one thread, as asked for by a seed
+        solver = UMAP(
+            n_components=dimensions,
+            n_neighbors=near[0].shape[1],
+            min_dist=0.1 if dimensions == 2 else 0.0,
+            n_epochs=rounds or EPOCHS[len(space) > LARGE],
+            init=10 * (start / max(np.abs(start).max(), 1e-6)).astype(np.float32),
+            random_state=seed,
+            precomputed_knn=(*near, None),
+        )
+        return solver.fit_transform(space).astype(float)
+
+
+def _padded(space: np.ndarray, dimensions: int) -> np.ndarray:
+    """The first axes of points; where there are fewer, next to nothing (UMAP divides by it)."""
+    nothing = np.random.default_rng(0).normal(0, 1e-3, (len(space), dimensions))
+    nothing[:, : space.shape[1]] = space[:, :dimensions]
+    return nothing
+
+
+def group(space: np.ndarray, near, seed: int) -> np.ndarray:
+    """Which scene each point belongs to: numbers, the largest scene's 0, `NONE` for none.
+
+    Points that HDBSCAN leaves out join the scene of the most of their neighbours.
+
+    Parameters
+    ----------
+    space : ndarray, shape (n, d)
+    near : (ndarray, ndarray)
+        From `neighbours`.
+    seed : int
+    """
+    least = max(SMALLEST, round(len(space) ** GROWTH))
+    if len(space) <= max(FEW, 2 * least):
+        return np.zeros(len(space), int)
+    deep = lay_out(space, near, seed, DEEP)
+    solver = HDBSCAN(least, 3, max_cluster_size=round(LARGEST * len(space)), copy=True)
+    label = solver.fit_predict(deep)
+    if (label == NONE).all():
+        return np.zeros(len(space), int)
+    votes = np.zeros((len(space), label.max() + 1))
+    for column in near[0][:, 1:].T:
+        inside = label[column] >= 0
+        votes[inside, label[column[inside]]] += 1
+    joins = (label == NONE) & (votes.max(axis=1) >= JOIN * near[0].shape[1])
+    label[joins] = votes[joins].argmax(axis=1)
+    order = np.argsort(-np.bincount(label[label >= 0]), kind="stable")
+    return np.where(label < 0, NONE, np.argsort(order)[label])
+
+
+def place(new: np.ndarray, space: np.ndarray, points: np.ndarray, cluster: np.ndarray):
+    """Where new shots come to lie on a map, and in which scenes; no other shot moves.
+
+    Parameters
+    ----------
+    new, space : ndarray, shape (m, d) and (n, d)
+        Where the new shots and those on the map lie by the channels.
+    points, cluster : ndarray, shape (n, 2) and (n,)
+        Of those on the map.
+
+    Returns
+    -------
+    points, cluster : ndarray, shape (m, 2) and (m,)
+        The weighted mean of the nearest shots that are in one scene.
+    """
+    apart = torch.cdist(torch.from_numpy(new), torch.from_numpy(space))
+    nearest = apart.topk(min(NEAR, len(space)), largest=False)
+    at, weight = nearest.indices.numpy(), 1 / (nearest.values.numpy() + 1e-6)
+    same = cluster[at][:, :, None] == cluster[at][:, None]
+    best = (same * weight[:, None]).sum(axis=2).argmax(axis=1)
+    joined = cluster[at][np.arange(len(new)), best]
+    weight = weight * (cluster[at] == joined[:, None])
+    weight /= weight.sum(axis=1, keepdims=True)
+    return (points[at] * weight[:, :, None]).sum(axis=1), joined
+
+
+def redrawn(found: SceneMap, archive: Archive, weights: Weights) -> SceneMap:
+    """A map under other weights, from where its shots lie now: few rounds, the same shots."""
+    settings = found.settings.model_copy(update={"weights": weights})
+    shots, space = positions(archive, weights)
+    near = neighbours(space, settings.neighbours)
+    points = lay_out(space, near, settings.seed, start=found.points, rounds=AGAIN)
+    return _mapped(shots, space, points, group(space, near, settings.seed), settings)
+
+
+def tour(points: np.ndarray) -> np.ndarray:
+    """An order of points (n, d) in which neighbours follow each other: indices (n,).
+
+    The leaves of a tree of likeness, so turned that the way is short (Bar-Joseph et al. 2001).
+
+    >>> tour(np.array([[0.0, 0], [9, 0], [1, 0], [8, 0]])).tolist() in ([0, 2, 3, 1], [1, 3, 2, 0])
+    True
+    """
+    if len(points) < 3:
+        return np.arange(len(points))
+    return leaves_list(optimal_leaf_ordering(linkage(points, "average"), points))
+
+
+def quality(found: SceneMap, labels: Sequence | None = None) -> dict[str, float]:
+    """How far a map can be believed.
+
+    Parameters
+    ----------
+    found : SceneMap
+    labels : sequence, optional
+        What the shots are in truth.
+
+    Returns
+    -------
+    dict
+        ``trustworthiness`` (of neighbours on the map, part that are so by the channels: 1 at
+        best, 0.5 by chance), ``noise`` (part of the shots in no scene), ``scenes``, and with
+        labels ``purity`` (part of the shots that are of their scene's commonest kind).
+    """
+    some = np.linspace(0, len(found.shots) - 1, min(len(found.shots), SAMPLE)).astype(int)
+    near = min(found.settings.neighbours, (len(some) - 1) // 2)
+    cluster = found.shots.cluster
+    told = {
+        "trustworthiness": float(
+            trustworthiness(found.space[some], found.points[some], n_neighbors=near)
+        )
+        if near
+        else 1.0,
+        "noise": float((cluster == NONE).mean()),
+        "scenes": len(found.scenes),
+    }
+    if labels is not None:
+        table = pd.crosstab(cluster[cluster != NONE], pd.Series(labels)[cluster != NONE])
+        told["purity"] = float(table.max(axis=1).sum() / max(table.to_numpy().sum(), 1))
+    return told
+
+
+def compare(found: SceneMap, one: Sequence[str], other: Sequence[str]) -> pd.DataFrame:
+    """Where two films, or two groups of films, meet on a map, and where each is alone.
+
+    Parameters
+    ----------
+    found : SceneMap
+    one, other : sequence of str
+        Identifiers of films.
+
+    Returns
+    -------
+    DataFrame
+        A row a shot of either: the columns of `SceneMap.shots`, ``side`` (``one``, ``other``) and
+        ``company``: of the shots of both that are nearest to it, the part of the other side,
+        against what chance would have: 0 where its side is alone, 1 where both mix.
+
+    Raises
+    ------
+    ValueError
+        If one side has no shots on the map.
+    """
+    side = np.where(
+        found.shots.film_id.isin(one), 1, np.where(found.shots.film_id.isin(other), 2, 0)
+    )
+    here = np.flatnonzero(side)
+    of = side[here]
+    counts = np.bincount(of, minlength=3)[1:]
+    if not counts.all():
+        raise ValueError("one of the two has no shots on the map; see `lab films` for film_ids.")
+    near = neighbours(found.space[here], found.settings.neighbours + 1)[0][:, 1:]
+    strangers = (of[near] != of[:, None]).mean(axis=1)
+    chance = counts[2 - of] / (len(here) - 1)
+    names = np.where(of == 1, "one", "other")
+    company = np.minimum(1, strangers / chance)
+    return found.shots.iloc[here].assign(side=names, company=company).reset_index(drop=True)
+
+
+def name_scene(workspace: Workspace, found: SceneMap, cluster: int, name: str) -> SceneMap:
+    """Call a scene by a name of one's own; it is kept, and follows the scene's shots.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    found : SceneMap
+    cluster : int
+    name : str
+        Empty: back to the name that is made.
+
+    Raises
+    ------
+    ValueError
+        If the map has no such scene.
+    """
+    if cluster not in set(found.scenes.cluster):
+        raise ValueError(f"{cluster}: the map has no such scene; see its `scenes`.")
+    inside = found.shots[found.shots.cluster == cluster]
+    shots = [[shot.film_id, round(float(shot.key), 3)] for shot in inside.itertuples()]
+    old = set(found.scenes[found.scenes.cluster == cluster].name)
+    kept = [entry for entry in read_names(workspace) if entry["name"] not in old | {name}]
+    kept += [{"name": name, "shots": shots}] if name else []
+    write_json(workspace.scene_names, kept)
+    return named(found, kept)
+
+
+def read_names(workspace: Workspace) -> list[dict]:
+    """Names given by hand, each with its shots as film and second."""
+    return read_json(workspace.scene_names, [])
+
+
+def named(found: SceneMap, names: list[dict]) -> SceneMap:
+    """A map whose scenes bear the names that were given to most of their shots."""
+    scenes = _scenes(found.shots, found.space)
+    for entry in names:
+        inside = Counter(found.shots.cluster[_showing(found.shots, entry["shots"])])
+        cluster, count = max(inside.items(), key=lambda pair: pair[1], default=(NONE, 0))
+        row = scenes.cluster == cluster
+        if cluster != NONE and 2 * count > scenes["size"][row].iloc[0] / 2:
+            scenes.loc[row, ["name", "named"]] = [entry["name"], True]
+    label = found.shots.cluster.map(dict(zip(scenes.cluster, scenes.name, strict=True))).fillna("")
+    return SceneMap(
+        found.shots.assign(label=label), scenes, found.space, found.settings, found.placed
+    )
+
+
+def _showing(shots: pd.DataFrame, places: list) -> np.ndarray:
+    """Which shots show one of these seconds of their films."""
+    shown = np.zeros(len(shots), bool)
+    seconds = pd.DataFrame(places, columns=["film_id", "second"])
+    for film, some in seconds.groupby("film_id"):
+        here = np.flatnonzero(shots.film_id == film)
+        start, end = shots.start.to_numpy()[here], shots.end.to_numpy()[here]
+        inside = (start[:, None] <= some.second.to_numpy()) & (
+            some.second.to_numpy() < end[:, None]
+        )
+        shown[here] = inside.any(axis=1)
+    return shown
+
+
+def _mapped(shots, space, points, cluster, settings) -> SceneMap:
+    shots = shots.assign(x=points[:, 0], y=points[:, 1], cluster=cluster)
+    return named(SceneMap(shots, pd.DataFrame(), space, settings), [])
+
+
+def _scenes(shots: pd.DataFrame, space: np.ndarray) -> pd.DataFrame:
+    """The scenes table, with names in film language."""
+    rows, used = [], Counter()
+    unit = space / np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-6)
+    for cluster, inside in shots[shots.cluster != NONE].groupby("cluster"):
+        middle = unit[inside.index].mean(axis=0)
+        likeness = unit[inside.index] @ (middle / max(np.linalg.norm(middle), 1e-6))
+        name = name_of(inside, shots)
+        used[name] += 1
+        rows.append(
+            {
+                "cluster": int(cluster),
+                "name": name if used[name] == 1 else f"{name} ({used[name]})",
+                "size": len(inside),
+                "tightness": float(likeness.mean()),
+                "exemplar": inside.shot_id.iloc[int(likeness.argmax())],
+                "named": False,
+            }
+        )
+    columns = ["cluster", "name", "size", "tightness", "exemplar", "named"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def name_of(inside: pd.DataFrame, every: pd.DataFrame) -> str:
+    """A scene in film language: what most of its shots are, and what they show.
+
+    Parameters
+    ----------
+    inside, every : DataFrame
+        Shots of the scene, and of the archive.
+
+    Examples
+    --------
+    >>> words = {"framing": "close-up", "faces": "one", "light": "dark", "camera": "static"}
+    >>> shots = pd.DataFrame([words | {"pace": "calm", "shows": "suit", "flags": ""}] * 3)
+    >>> name_of(shots, shots)
+    'close-ups · suit'
+    """
+    told = {}
+    for kind in ("title", "leader", "testcard"):
+        if inside["flags"].str.contains(kind).mean() >= MOST:
+            told[f"{kind}s"] = MORE
+    for column, passed_over in TELLING.items():
+        share = (
+            inside[column].value_counts(normalize=True).drop(["", *passed_over], errors="ignore")
+        )
+        if len(share):
+            word = share.index[0]
+            more = share.iloc[0] / (every[column] == word).mean()
+            told[_many(column, word)] = more if share.iloc[0] >= MOST else share.iloc[0] - MOST
+    best = max(told, key=told.get, default="")
+    words = ", ".join(word for word, more in told.items() if more >= MORE or word == best)
+    seen = inside.shows[inside.shows != ""].value_counts()
+    often = seen[seen >= max(2, SHOWS * len(inside))]
+    usual = every.shows.value_counts()
+    rare = (often**1.5 / usual[often.index]).sort_values(ascending=False, kind="stable")
+    return " · ".join(filter(None, [words, ", ".join(rare.index[:SHOWN])])) or "shots"
+
+
+def _many(column: str, word: str) -> str:
+    if column == "framing":
+        return f"{word}s"
+    if column == "faces":
+        return "no faces" if word == "none" else f"{word} face{'' if word == 'one' else 's'}"
+    return word if column != "pace" else {"still": "hardly moving", "fast": "fast"}[word]

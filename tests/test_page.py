@@ -1,0 +1,116 @@
+"""The map by itself: a page, a picture, a drawing; and by the command."""
+
+import base64
+import io
+import re
+import xml.etree.ElementTree as ET
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lab import cli, page
+from lab.ingest import ingest, load_archive, thumbnail_path
+from lab.sample import numbered_film
+from lab.scenes import open_map
+from lab.store import Workspace
+from lab.video import Reader
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("page"))
+    workspace.archive.mkdir(parents=True)
+    for number, name in enumerate(("one", "</script> & two")):
+        looks = range(3 * number, 3 * number + 3)
+        place = workspace.archive / f"{name.replace('/', '⁄')}.mp4"
+        numbered_film(place, [30] * 3, looks=looks, first=None, rate=25)
+    ingest(sorted(workspace.archive.iterdir()), workspace)
+    return workspace
+
+
+def lab(*words):
+    return cli.main([str(word) for word in words])
+
+
+def test_a_page_needs_no_other_file_and_holds_every_thumbnail(house, tmp_path, capsys):
+    assert lab("map", "--work", house.root) == 0
+    assert "6 shots, 1 scene ->" in capsys.readouterr().out
+    text = (house.out / "map.html").read_text("utf-8")
+    assert not re.search(r"<(script|link|img|iframe)[^>]* (src|href)=", text.split("<script")[0])
+    assert "<script src" not in text and "attend(" in text
+    pictures = re.findall(r'"picture": "([^"]+)"', text)
+    assert len(pictures) == 6
+    shots = open_map(house).shots
+    for shot, picture in zip(shots.itertuples(), pictures, strict=True):
+        told = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))), float)
+        kept = Image.open(thumbnail_path(house, shot.film_id, shot.index))
+        assert np.abs(told - np.asarray(kept, float)).mean() < 6
+    # A title cannot end the script that it stands in.
+    assert text.count("</script>") == text.count("<script")
+
+
+def test_a_picture_shows_the_thumbnails_where_the_shots_lie(house, tmp_path):
+    found = open_map(house)
+    page.write_map(found, partial(thumbnail_path, house), tmp_path / "map.png")
+    drawn = np.asarray(Image.open(tmp_path / "map.png"), float)
+    assert drawn.shape == (page.SIZE[1], page.SIZE[0], 3)
+    shown = 0
+    for (x, y), shot in zip(page._on_paper(found), found.shots.itertuples(), strict=True):
+        tile = Image.open(thumbnail_path(house, shot.film_id, shot.index))
+        tile.thumbnail(page._tile(6))
+        left, top = round(x - tile.width / 2), round(y - tile.height / 2)
+        part = drawn[top : top + tile.height, left : left + tile.width]
+        rows = slice(tile.height // 2, None)  # its number stands above
+        shown += np.abs(part[rows] - np.asarray(tile, float)[rows]).mean() < 12
+    assert shown >= 4  # others may lie on top
+
+
+def test_a_drawing_is_xml_with_a_title_a_shot(house, tmp_path):
+    page.write_map(open_map(house), partial(thumbnail_path, house), tmp_path / "map.svg")
+    tree = ET.parse(tmp_path / "map.svg")
+    titles = [one.text for one in tree.iter("{http://www.w3.org/2000/svg}title")]
+    assert len(titles) == 6 and sum("& two" in title for title in titles) == 3
+    assert len(list(tree.iter("{http://www.w3.org/2000/svg}image"))) == 6
+
+
+def test_films_that_come_later_are_placed(house, tmp_path, capsys):
+    work = Workspace(tmp_path)
+    for folder in ("archive", "work"):
+        (tmp_path / folder).mkdir()
+    numbered_film(work.archive / "a.mp4", [30] * 3, looks=(1, 2, 3), first=None, rate=25)
+    assert lab("ingest", "--work", tmp_path) == 0 and lab("map", "--work", tmp_path) == 0
+    before = open_map(work).shots.set_index("shot_id")[["x", "y"]]
+    numbered_film(work.archive / "b.mp4", [30] * 2, looks=(4, 5), first=None, rate=25)
+    assert lab("ingest", "--work", tmp_path) == 0 and lab("map", "--work", tmp_path) == 0
+    assert "5 shots, 2 of them placed since it was drawn" in capsys.readouterr().out
+    after = open_map(work).shots.set_index("shot_id")[["x", "y"]]
+    assert after.loc[before.index].equals(before)
+    assert lab("map", "--redraw", "--work", tmp_path) == 0
+    assert "placed since" not in capsys.readouterr().out
+
+
+def test_a_scene_is_rendered_in_the_maps_order(house, tmp_path, capsys):
+    out = tmp_path / "scene.mp4"
+    assert lab("map", "--scene", 1, "--out", out, "--work", house.root) == 0
+    assert sum(1 for _ in Reader(out)) == 6 * 30
+    assert (
+        lab("map", "--scene", 1, "--nine", "--out", tmp_path / "n.mp4", "--work", house.root) == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "{}/map.jpg"], "end the name in .html or .png or .svg"),
+        (["--scene", "9"], "the map has 1 scenes; there is no 9"),
+        (["--scene", "1", "--out", "{}/a.html"], "a.html: end the name in .mp4"),
+        (["--work", "{}"], "the archive is empty"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(words, said, house, tmp_path, capsys):
+    words = [word.format(tmp_path) for word in words]
+    assert lab("map", "--work", house.root, *words) == 1
+    assert said in capsys.readouterr().err.strip().splitlines()[-1]
+    assert len(load_archive(house).films) == 2
