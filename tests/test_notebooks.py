@@ -53,8 +53,17 @@ def shows_neighbours_and_why(shown, tmp_path):
     assert "ost alike in" in shown and (tmp_path / "data/demo/out/seeing.yaml").exists()
 
 
+def shows_a_map_scenes_and_films_of_them(shown, tmp_path):
+    out = tmp_path / "data" / "demo" / "out"
+    assert "jupyter.widget-view+json" in shown and shown.count("application/vnd.plotly") == 2
+    assert "my favourite kind" in shown and "trustworthiness" in shown
+    assert all((out / name).exists() for name in ("scene.mp4", "nine.mp4", "favourites.csv"))
+    assert len(shown) < 3_000_000
+
+
 SHOWS = {
     "00_quickstart": shows_the_finished_video,
     "01_shots": shows_a_strip_and_the_shots,
+    "02_scene_map": shows_a_map_scenes_and_films_of_them,
     "03_seeing": shows_neighbours_and_why,
 }

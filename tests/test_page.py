@@ -46,6 +46,7 @@ def test_a_page_needs_no_other_file_and_holds_every_thumbnail(house, tmp_path, c
     for shot, picture in zip(shots.itertuples(), pictures, strict=True):
         told = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))), float)
         kept = Image.open(thumbnail_path(house, shot.film_id, shot.index))
+        kept.thumbnail(page.CARD)
         assert np.abs(told - np.asarray(kept, float)).mean() < 6
     # A title cannot end the script that it stands in.
     assert text.count("</script>") == text.count("<script")
