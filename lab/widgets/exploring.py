@@ -86,6 +86,7 @@ class SceneExplorer(widgets.VBox):
         self.stage.on_msg(lambda _, content, buffers: self.act(content))
         self.figure = go.FigureWidget(plots.scene_map(self.found))
         self.status = widgets.Label("Point at a shot to see it, click to play it.")
+        self.status.add_class("lab-map-says")
         map_box = widgets.Box([self.figure])
         map_box.add_class(name)
         super().__init__(
