@@ -7,8 +7,9 @@ function element(name, properties, ...children) {
   return made;
 }
 
-// `fill` writes a row's card; `pick` is told of a row that was clicked, or chosen with Enter.
-function attend(plot, fill, pick) {
+// `fill` writes a row's card; `pick` is told of a row that was clicked, or reached and Enter pressed;
+// `toggle`, if given, of one on which Space was pressed.
+function attend(plot, fill, pick, toggle) {
   const card = element("div", { className: "lab-card", hidden: true });
   card.setAttribute("role", "status"); // spoken when it changes
   Object.assign(card.style, {
@@ -68,6 +69,7 @@ function attend(plot, fill, pick) {
       here = next(event.key) || here;
       if (here) show(rowOf(here), ...spot(...here));
     } else if (event.key === "Enter" && here) pick(rowOf(here));
+    else if (event.key === " " && here && toggle) toggle(rowOf(here));
     else if (event.key === "Escape") { here = null; left(); }
     else return;
     event.preventDefault();

@@ -89,7 +89,7 @@ def test_a_picture_lights_the_shots_that_look_like_it(explorer, house, tmp_path)
     content = thumbnail_path(house, shot.film_id, shot["index"]).read_bytes()
     explorer._picture([{"name": "../still.jpg", "content": content}])
     assert explorer.stage.chosen[0] == 8
-    explorer._picture([{"name": "bad.jpg", "content": b"no picture"}])
+    explorer.act({"do": "picture", "name": "bad.jpg"}, [memoryview(b"no picture")])
     assert "is not a picture" in explorer.status.value
 
 
@@ -99,6 +99,8 @@ def test_filters_leave_points_out_and_weights_move_them(explorer):
     rows = [row for trace in explorer.figure.data for row in rows_of(trace)]
     assert set(explorer.found.shots.title[rows]) == {"film 1"} and len(rows) == 3
     film.value = "all"
+    explorer.scene.value = 0
+    assert len(explorer.table) == explorer.found.scenes["size"][0]
     before = explorer.found.points
     explorer.children[2].children[2].value = 1.0  # colour
     assert explorer.found.settings.weights == Weights(

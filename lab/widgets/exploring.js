@@ -76,10 +76,21 @@ function render({ model, el }) {
   const selected = (event) => { if (event) choose(rowsOf(event)); };
   const named = (event) => { choose(Array.from(plot._fullData[event.curveNumber].customdata || [])); return false; };
 
+  const toggle = (row) => choose(rows.includes(row) ? rows.filter((one) => one !== row) : [...rows, row]);
+
+  // A picture that is dropped on the map is looked for.
+  async function dropped(event) {
+    event.preventDefault();
+    const [file] = event.dataTransfer.files;
+    if (file) model.send({ do: "picture", name: file.name }, undefined, [await file.arrayBuffer()]);
+  }
+
   function find() { // the map is drawn by a widget of its own, sooner or later
     plot = document.querySelector(`.${model.get("plot")} .js-plotly-plot`);
     if (!plot || !plot._fullLayout || !plot.on) { waiting = setTimeout(find, 100); return; }
-    leave = attend(plot, (row, card) => card.replaceChildren(picture(row), ...lines(row)), play);
+    leave = attend(plot, (row, card) => card.replaceChildren(picture(row), ...lines(row)), play, toggle);
+    plot.ondragover = (event) => event.preventDefault();
+    plot.ondrop = dropped;
     plot.on("plotly_selected", selected);
     plot.on("plotly_legendclick", named);
     root.dataset.ready = "true";

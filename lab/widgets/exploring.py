@@ -52,7 +52,7 @@ class SceneExplorer(widgets.VBox):
 
     Point at a shot to see it; click to play it; draw around shots or click on a scene's name to see
     them nine at once, and have them as a table in `table`. With the keyboard: Tab to the map,
-    arrows from shot to shot, Enter plays.
+    arrows from shot to shot, Enter plays, Space adds to what is chosen.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class SceneExplorer(widgets.VBox):
         self.kept = np.ones(len(self.found.shots), bool)
         name = f"lab-map-{uuid.uuid4().hex[:8]}"
         self.stage = Stage(plot=name, **_staged(workspace, self.looking, self.found))
-        self.stage.on_msg(lambda _, content, buffers: self.act(content))
+        self.stage.on_msg(lambda _, content, buffers: self.act(content, buffers))
         self.figure = go.FigureWidget(plots.scene_map(self.found))
         self.status = widgets.Label("Point at a shot to see it, click to play it.")
         self.status.add_class("lab-map-says")
@@ -106,12 +106,14 @@ class SceneExplorer(widgets.VBox):
         """The chosen shots, in an order in which neighbours on the map follow each other."""
         return self.found.shots.iloc[self.stage.chosen].reset_index(drop=True)
 
-    def act(self, said: dict) -> None:
+    def act(self, said: dict, buffers=()) -> None:
         """Do what the stage asks for: `do` names it, `row` says with which shots."""
         if said["do"] == "choose":
             self.choose([int(row) for row in said["row"]])
         elif said["do"] == "like":
             self._search(partial(by_shot, self.archive, self._shot(said).shot_id, count=HITS))
+        elif said["do"] == "picture":
+            self._picture([{"name": said["name"], "content": bytes(buffers[0])}])
         elif said["do"] == "aside":
             put_aside(self.workspace, self._shot(said), tags=self._shot(said).label)
             self.status.value = "Put aside; see lab.favourites."
@@ -215,6 +217,10 @@ class SceneExplorer(widgets.VBox):
         )
         useful = widgets.Checkbox(description="without titles, stills, repeats", indent=False)
 
+        self.scene = widgets.Dropdown(description="show scene", layout={"width": "320px"})
+        self.scene.observe(lambda change: self._show_scene(change["new"]), "value")
+        self._name_scenes()
+
         def keep(_):
             lasts = shots.end - shots.start
             kept = (lasts >= length.value[0]) & (lasts <= length.value[1])
@@ -226,7 +232,16 @@ class SceneExplorer(widgets.VBox):
 
         for box in (*boxes.values(), length, useful):
             box.observe(keep, "value")
-        return widgets.HBox([*boxes.values(), length, useful], layout={"flex_flow": "row wrap"})
+        row = [*boxes.values(), length, useful, self.scene]
+        return widgets.HBox(row, layout={"flex_flow": "row wrap"})
+
+    def _name_scenes(self) -> None:
+        names = zip(self.found.scenes.name, self.found.scenes.cluster, strict=True)
+        self.scene.options = [("", NONE), *names]
+
+    def _show_scene(self, cluster: int | None) -> None:
+        if cluster is not None and cluster != NONE:
+            self.choose(np.flatnonzero(self.found.shots.cluster == cluster).tolist())
 
     def _search_row(self) -> widgets.Widget:
         words = widgets.Text(
