@@ -155,7 +155,7 @@ scenes.open_archive = exploring.open_archive = lambda *_: large
 explorer = SceneExplorer(work)
 explorer
 """
-IDLE = "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 PLACES = """() => {
   const plot = document.querySelector('.js-plotly-plot'), { xaxis, yaxis } = plot._fullLayout;
   const box = plot.getBoundingClientRect(), found = [];
@@ -173,6 +173,7 @@ HOVER = """() => new Promise((told) => {
   const begin = () => { began ??= performance.now(); };
   document.addEventListener('mousemove', begin, { capture: true, once: true });
   const card = document.querySelector('.lab-card'), old = card.querySelector('img');
+  setTimeout(() => told(Infinity), 3000);
   const look = () => {
     const image = card.querySelector('img');
     const there = !card.hidden && image && image !== old && image.complete && image.naturalWidth;
@@ -195,6 +196,7 @@ def browser(films: Path, count: int, work: Path) -> None:
     ingest(find_films([films]), Workspace(work / "data"))
     (work / "notebooks").mkdir(exist_ok=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(MANY.format(count=count))])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, work / "notebooks" / "many.ipynb")
     words = ["--no-browser", "--allow-root", "--ServerApp.port=8931", "--IdentityProvider.token="]
     words += [f"--ServerApp.root_dir={work}", "--LabApp.expose_app_in_browser=True"]
@@ -229,7 +231,7 @@ def _answers(page) -> None:
     page.wait_for_timeout(15_000)  # what draws maps has compiled itself meanwhile
     places, took = page.evaluate(PLACES), []
     for k in np.random.default_rng(0).permutation(len(places))[:40]:
-        page.evaluate(f"window.took = ({HOVER})()")
+        page.evaluate(f"void (window.took = ({HOVER})())")
         page.mouse.move(*places[k][1:])
         took.append(page.evaluate("window.took"))
         page.mouse.move(5, 5)
@@ -238,7 +240,7 @@ def _answers(page) -> None:
         f"{len(places)} shots; hover: median {np.median(took):.0f} ms, "
         f"p95 {np.quantile(took, 0.95):.0f} ms"
     )
-    for name in ("colour", "framing", "colour"):
+    for name in ("colour", "framing", "motion", "colour", "composition"):
         slider = f"//div[contains(@class,'widget-hslider')][.//label[text()='{name}']]"
         page.focus(f"xpath={slider}//div[contains(@class,'noUi-handle')]")
         before = page.evaluate(PLACES)[0]
@@ -255,9 +257,13 @@ def _answers(page) -> None:
             timeout=120_000,
         )
         moved = time.perf_counter() - began
-        page.wait_for_function(IDLE, timeout=120_000)
+        page.wait_for_function(
+            "document.querySelector('.lab-map-says').textContent.includes('Drawn')", timeout=120_000
+        )
         done = time.perf_counter() - began
-        print(f"{name}: sign {sign:.2f} s, map moved {moved:.2f} s, all done {done:.2f} s")
+        print(f"{name}: sign {sign:.2f} s, map moved {moved:.2f} s, scenes too {done:.2f} s")
+        page.wait_for_function(IDLE, timeout=120_000)
+        page.wait_for_timeout(3000)
 
 
 def main() -> None:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+from scipy.sparse import csr_array
 from sklearn.cluster import HDBSCAN
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
@@ -43,6 +45,7 @@ NEAR = 5  # shots among which a new one is placed
 SAMPLE = 3000  # shots on which a map's quality is measured
 BLOCK = 1024  # rows compared at once
 JOIN = 0.2  # part of its neighbours in a scene, from which a shot that was left out joins it
+ONE = Lock()  # numba's threads do not bear two layouts at once
 NONE = -1  # the scene of a shot that belongs to none
 # Columns that a scene is called by, and words that say little.
 TELLING = dict.fromkeys(("framing", "faces", "light", "camera", "pace"), ())
@@ -143,7 +146,8 @@ def draw_map(archive: Archive, settings: SceneSettings | None = None) -> SceneMa
     settings : SceneSettings, optional
     """
     settings = settings or SceneSettings()
-    shots, space = positions(archive, settings.weights)
+    shots, channels = shot_channels(archive)
+    space = weigh(channels, settings.weights)
     near = neighbours(space, settings.neighbours)
     points = lay_out(space, near, settings.seed)
     return _mapped(shots, space, points, group(space, near, settings.seed), settings)
@@ -154,7 +158,8 @@ def extend(archive: Archive, settings: SceneSettings, kept: pd.DataFrame) -> Sce
 
     Shots that stand on the map stay where they are; those that are gone, leave.
     """
-    shots, space = positions(archive, settings.weights)
+    shots, channels = shot_channels(archive)
+    space = weigh(channels, settings.weights)
     there = shots.shot_id.isin(kept.shot_id).to_numpy()
     if not there.any():
         return draw_map(archive, settings)
@@ -164,19 +169,18 @@ def extend(archive: Archive, settings: SceneSettings, kept: pd.DataFrame) -> Sce
     new = np.flatnonzero(~there)
     if len(new):
         points[new], cluster[new] = place(space[new], space[there], points[there], cluster[there])
-    found = _mapped(shots, space, points, cluster, settings)
-    return SceneMap(found.shots, found.scenes, space, settings, len(new))
+    return replace(_mapped(shots, space, points, cluster, settings), placed=len(new))
 
 
-def positions(archive: Archive, weights: Weights) -> tuple[pd.DataFrame, np.ndarray]:
-    """Where an archive's shots lie by its weighted channels.
+def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """An archive's shots, and where each lies by each channel.
 
     Returns
     -------
     shots : DataFrame
         Those of the archive of which something is seen, black left out, with
         ``title`` and ``path`` of the film.
-    space : ndarray of float32, shape (len(shots), d)
+    channels : dict of ndarray of float32, shape (len(shots), d)
         The mean of a shot's moments, on at most `AXES` principal axes.
     """
     flags, moments = archive.shots["flags"], archive.moments
@@ -185,19 +189,26 @@ def positions(archive: Archive, weights: Weights) -> tuple[pd.DataFrame, np.ndar
     films = archive.films[["film_id", "title", "path"]].copy()
     films["title"] = films.title.where(films.title != "", films.path.map(lambda p: Path(p).stem))
     shots = shots.merge(films, on="film_id", how="left")
-    ready = Calibration.fit(archive.vectors).apply(archive.vectors)
-    parts = [ready[name][own] * share**0.5 for name, share in weights.shares().items() if share]
-    vectors = np.concatenate(parts, axis=1)
     row = moments.shot_id[own].map(pd.Series(shots.index, shots.shot_id)).to_numpy()
-    lasts = (moments.end - moments.start).to_numpy()[own]
-    total = np.zeros((len(shots), vectors.shape[1]))
-    np.add.at(total, row, vectors * lasts[:, None])
-    total /= np.bincount(row, lasts, len(shots))[:, None]
-    return shots, axes_of(total)
+    lasts = (moments.end - moments.start).to_numpy(np.float32)[own]
+    share = csr_array((lasts / np.bincount(row, lasts)[row], (row, np.arange(len(row)))))
+    ready = Calibration.fit(archive.vectors).apply(archive.vectors)
+    return shots, {name: axes_of(share @ vectors[own]) for name, vectors in ready.items()}
+
+
+def weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
+    """Where shots lie by all channels, as far as each counts: float32 (shots, at most `AXES`)."""
+    shares = weights.shares().items()
+    return axes_of(
+        np.concatenate([channels[n] * share**0.5 for n, share in shares if share], axis=1)
+    )
 
 
 def axes_of(vectors: np.ndarray) -> np.ndarray:
     """Vectors (n, d) on their first principal axes, at most `AXES`, float32."""
+    vectors = vectors - vectors.mean(axis=0)
+    if not vectors.any():  # all alike, or a channel with nothing to say
+        return np.zeros((len(vectors), 1), np.float32)
     most = min(AXES, *vectors.shape)
     solver = PCA(most, svd_solver="randomized", random_state=0)
     return solver.fit_transform(vectors.astype(np.float32))
@@ -251,7 +262,8 @@ def lay_out(space, near, seed: int, dimensions: int = 2, start=None, rounds=None
             random_state=seed,
             precomputed_knn=(*near, None),
         )
-        return solver.fit_transform(space).astype(float)
+        with ONE:
+            return solver.fit_transform(space).astype(float)
 
 
 def _padded(space: np.ndarray, dimensions: int) -> np.ndarray:
@@ -317,13 +329,29 @@ def place(new: np.ndarray, space: np.ndarray, points: np.ndarray, cluster: np.nd
     return (points[at] * weight[:, :, None]).sum(axis=1), joined
 
 
-def redrawn(found: SceneMap, archive: Archive, weights: Weights) -> SceneMap:
-    """A map under other weights, from where its shots lie now: few rounds, the same shots."""
+def moved(found: SceneMap, channels: dict[str, np.ndarray], weights: Weights) -> SceneMap:
+    """A map under other weights, from where its shots lie now, in few rounds; scenes stay.
+
+    Parameters
+    ----------
+    found : SceneMap
+    channels : dict of ndarray
+        From `shot_channels`, of the same shots.
+    weights : Weights
+    """
     settings = found.settings.model_copy(update={"weights": weights})
-    shots, space = positions(archive, weights)
+    space = weigh(channels, weights)
     near = neighbours(space, settings.neighbours)
     points = lay_out(space, near, settings.seed, start=found.points, rounds=AGAIN)
-    return _mapped(shots, space, points, group(space, near, settings.seed), settings)
+    shots = found.shots.assign(x=points[:, 0], y=points[:, 1])
+    return SceneMap(shots, found.scenes, space, settings)
+
+
+def regrouped(found: SceneMap, names: Sequence[dict] = ()) -> SceneMap:
+    """A map with its scenes sought anew where its shots lie now by the channels."""
+    near = neighbours(found.space, found.settings.neighbours)
+    cluster = group(found.space, near, found.settings.seed)
+    return named(replace(found, shots=found.shots.assign(cluster=cluster)), names)
 
 
 def tour(points: np.ndarray) -> np.ndarray:
@@ -442,7 +470,7 @@ def read_names(workspace: Workspace) -> list[dict]:
     return read_json(workspace.scene_names, [])
 
 
-def named(found: SceneMap, names: list[dict]) -> SceneMap:
+def named(found: SceneMap, names: Sequence[dict]) -> SceneMap:
     """A map whose scenes bear the names that were given to most of their shots."""
     scenes = _scenes(found.shots, found.space)
     for entry in names:
@@ -452,9 +480,7 @@ def named(found: SceneMap, names: list[dict]) -> SceneMap:
         if cluster != NONE and 2 * count > scenes["size"][row].iloc[0] / 2:
             scenes.loc[row, ["name", "named"]] = [entry["name"], True]
     label = found.shots.cluster.map(dict(zip(scenes.cluster, scenes.name, strict=True))).fillna("")
-    return SceneMap(
-        found.shots.assign(label=label), scenes, found.space, found.settings, found.placed
-    )
+    return replace(found, shots=found.shots.assign(label=label), scenes=scenes)
 
 
 def _showing(shots: pd.DataFrame, places: list) -> np.ndarray:

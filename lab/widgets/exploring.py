@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import uuid
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import anywidget
@@ -21,7 +21,20 @@ from lab.encoders import EncoderError, load_encoder
 from lab.favourites import put_aside
 from lab.ingest import IngestSettings, load_films, proxy_path, thumbnail_path
 from lab.likeness import Weights
-from lab.scenes import NONE, SceneMap, SceneSettings, open_map, redrawn, tour
+from lab.scenes import (
+    NONE,
+    SceneMap,
+    SceneSettings,
+    lay_out,
+    moved,
+    neighbours,
+    open_map,
+    read_names,
+    regrouped,
+    shot_channels,
+    tour,
+    weigh,
+)
 from lab.search import SearchError, by_image, by_shot, by_text, open_archive
 from lab.show import served
 from lab.store import Workspace
@@ -98,8 +111,9 @@ class SceneExplorer(widgets.VBox):
                 widgets.HBox([map_box, self.stage], layout={"flex_flow": "row wrap"}),
             ]
         )
-        # What draws maps compiles itself when first used: not while a person waits for a slider.
-        threading.Thread(target=_warm_up, daemon=True).start()
+        # What a slider needs is made ready meanwhile, so that nobody waits for it then.
+        self.getting_ready = threading.Thread(target=self._get_ready, daemon=True)
+        self.getting_ready.start()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -127,19 +141,27 @@ class SceneExplorer(widgets.VBox):
     def reweigh(self, weights: Weights) -> None:
         """Draw the map under other weights, from where shots lie now."""
         self.status.value = "Drawing the map anew ..."
-        self.found = redrawn(self.found, self.archive, weights)
+        self.getting_ready.join()
+        self.found = moved(self.found, self.channels, weights)
+        self._draw()
+        self.status.value = "Looking for scenes ..."
+        self.found = regrouped(self.found, read_names(self.workspace))
         self.stage.texts = [page.told(shot) for shot in self.found.shots.itertuples()]
         self._draw()
+        self._name_scenes()
         self.status.value = (
             f"Drawn: {len(self.found.shots)} shots, {len(self.found.scenes)} scenes."
         )
 
-    @property
+    @cached_property
     def archive(self):
         """The archive as this encoder saw it, read once."""
-        if not hasattr(self, "_archive"):
-            self._archive = open_archive(self.workspace, self.looking)
-        return self._archive
+        return open_archive(self.workspace, self.looking)
+
+    def _get_ready(self) -> None:
+        self.channels = shot_channels(self.archive)[1]
+        space = weigh(self.channels, self.found.settings.weights)[:100]
+        lay_out(space, neighbours(space, 5), 0, rounds=5)  # it compiles itself when first used
 
     def atlas(self) -> Atlas:
         """The same map as pictures at their places; what is clicked or chosen there is so here."""
@@ -318,10 +340,3 @@ def _staged(workspace: Workspace, looking: IngestSettings, found: SceneMap) -> d
         ],
         "texts": [page.told(shot) for shot in found.shots.itertuples()],
     }
-
-
-def _warm_up() -> None:
-    from lab.scenes import lay_out, neighbours
-
-    points = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
-    lay_out(points, neighbours(points, 5), 0, rounds=5)
