@@ -430,7 +430,9 @@ def compare(found: SceneMap, one: Sequence[str], other: Sequence[str]) -> pd.Dat
     counts = np.bincount(of, minlength=3)[1:]
     if not counts.all():
         raise ValueError("one of the two has no shots on the map; see `lab films` for film_ids.")
-    near = neighbours(found.space[here], found.settings.neighbours + 1)[0][:, 1:]
+    # Among few shots all are near: no more are asked than the smaller side can tell.
+    count = min(found.settings.neighbours, max(2, round(counts.min() ** 0.5)))
+    near = neighbours(found.space[here], count + 1)[0][:, 1:]
     strangers = (of[near] != of[:, None]).mean(axis=1)
     chance = counts[2 - of] / (len(here) - 1)
     names = np.where(of == 1, "one", "other")
