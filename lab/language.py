@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from lab.faces import Face
 from lab.framing import MEDIUM, SCALES
@@ -34,6 +35,12 @@ DARK, BRIGHT = 70, 165  # mean brightness (0-255)
 PACES = (0.012, "still"), (0.05, "calm"), (0.15, "lively"), (np.inf, "fast")  # widths a second
 COUNTS = ("none", "one", "two", "three", "many")
 SIDES = (0.4, "left"), (0.6, "centre"), (1.0, "right")  # of the largest face's middle
+
+# Columns that a scene is called by, and words that say little.
+TELLING = dict.fromkeys(("framing", "faces", "light", "camera", "pace"), ())
+TELLING |= {"light": ("normal",), "pace": ("calm", "lively")}
+MOST, MORE = 0.5, 1.2  # part of a scene that says a word that tells; times as often as elsewhere
+SHOWN, SHOWS = 2, 0.15  # things that a name tells; part of the scene that shows them
 
 
 def words_of(
@@ -159,6 +166,42 @@ def why(
     return sentence[0].upper() + sentence[1:] + "."
 
 
+def scene_name(inside: pd.DataFrame, every: pd.DataFrame) -> str:
+    """A scene in film language: what most of its shots are, and what they show.
+
+    Parameters
+    ----------
+    inside, every : DataFrame
+        Shots of the scene, and of the archive.
+
+    Examples
+    --------
+    >>> words = {"framing": "close-up", "faces": "one", "light": "dark", "camera": "static"}
+    >>> shots = pd.DataFrame([words | {"pace": "calm", "shows": "suit", "flags": ""}] * 3)
+    >>> scene_name(shots, shots)
+    'close-ups · suit'
+    """
+    told = {}
+    for kind in ("title", "leader", "testcard"):
+        if inside["flags"].str.contains(kind).mean() >= MOST:
+            told[f"{kind}s"] = MORE
+    for column, passed_over in TELLING.items():
+        share = (
+            inside[column].value_counts(normalize=True).drop(["", *passed_over], errors="ignore")
+        )
+        if len(share):
+            word = share.index[0]
+            more = share.iloc[0] / (every[column] == word).mean()
+            told[_many(column, word)] = more if share.iloc[0] >= MOST else share.iloc[0] - MOST
+    best = max(told, key=told.get, default="")
+    words = ", ".join(word for word, more in told.items() if more >= MORE or word == best)
+    seen = inside.shows[inside.shows != ""].value_counts()
+    often = seen[seen >= max(2, SHOWS * len(inside))]
+    usual = every.shows.value_counts()
+    rare = (often**1.5 / usual[often.index]).sort_values(ascending=False, kind="stable")
+    return " · ".join(filter(None, [words, ", ".join(rare.index[:SHOWN])])) or "shots"
+
+
 def _framings(one: str, other: str) -> str:
     if not one or not other:
         return ""
@@ -189,3 +232,11 @@ def _turned(word: str) -> str:
 
 def _below(steps, value: float) -> str:
     return next(word for bound, word in steps if value <= bound or bound == steps[-1][0])
+
+
+def _many(column: str, word: str) -> str:
+    if column == "framing":
+        return f"{word}s"
+    if column == "faces":
+        return "no faces" if word == "none" else f"{word} face{'' if word == 'one' else 's'}"
+    return word if column != "pace" else {"still": "hardly moving", "fast": "fast"}[word]

@@ -27,6 +27,7 @@ from sklearn.manifold import trustworthiness
 
 from lab.channels import Calibration
 from lab.ingest import Archive, IngestSettings
+from lab.language import scene_name
 from lab.likeness import Weights
 from lab.search import open_archive
 from lab.store import Workspace, key_of, read_json, read_table, write_json, write_table
@@ -47,11 +48,6 @@ BLOCK = 1024  # rows compared at once
 JOIN = 0.2  # part of its neighbours in a scene, from which a shot that was left out joins it
 ONE = Lock()  # numba's threads do not bear two layouts at once
 NONE = -1  # the scene of a shot that belongs to none
-# Columns that a scene is called by, and words that say little.
-TELLING = dict.fromkeys(("framing", "faces", "light", "camera", "pace"), ())
-TELLING |= {"light": ("normal",), "pace": ("calm", "lively")}
-MOST, MORE = 0.5, 1.2  # part of a scene that says a word that tells; times as often as elsewhere
-SHOWN, SHOWS = 2, 0.15  # things that a name tells; part of the scene that shows them
 
 
 class SceneSettings(BaseModel):
@@ -511,7 +507,7 @@ def _scenes(shots: pd.DataFrame, space: np.ndarray) -> pd.DataFrame:
     for cluster, inside in shots[shots.cluster != NONE].groupby("cluster"):
         middle = unit[inside.index].mean(axis=0)
         likeness = unit[inside.index] @ (middle / max(np.linalg.norm(middle), 1e-6))
-        name = name_of(inside, shots)
+        name = scene_name(inside, shots)
         used[name] += 1
         rows.append(
             {
@@ -525,47 +521,3 @@ def _scenes(shots: pd.DataFrame, space: np.ndarray) -> pd.DataFrame:
         )
     columns = ["cluster", "name", "size", "tightness", "exemplar", "named"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def name_of(inside: pd.DataFrame, every: pd.DataFrame) -> str:
-    """A scene in film language: what most of its shots are, and what they show.
-
-    Parameters
-    ----------
-    inside, every : DataFrame
-        Shots of the scene, and of the archive.
-
-    Examples
-    --------
-    >>> words = {"framing": "close-up", "faces": "one", "light": "dark", "camera": "static"}
-    >>> shots = pd.DataFrame([words | {"pace": "calm", "shows": "suit", "flags": ""}] * 3)
-    >>> name_of(shots, shots)
-    'close-ups · suit'
-    """
-    told = {}
-    for kind in ("title", "leader", "testcard"):
-        if inside["flags"].str.contains(kind).mean() >= MOST:
-            told[f"{kind}s"] = MORE
-    for column, passed_over in TELLING.items():
-        share = (
-            inside[column].value_counts(normalize=True).drop(["", *passed_over], errors="ignore")
-        )
-        if len(share):
-            word = share.index[0]
-            more = share.iloc[0] / (every[column] == word).mean()
-            told[_many(column, word)] = more if share.iloc[0] >= MOST else share.iloc[0] - MOST
-    best = max(told, key=told.get, default="")
-    words = ", ".join(word for word, more in told.items() if more >= MORE or word == best)
-    seen = inside.shows[inside.shows != ""].value_counts()
-    often = seen[seen >= max(2, SHOWS * len(inside))]
-    usual = every.shows.value_counts()
-    rare = (often**1.5 / usual[often.index]).sort_values(ascending=False, kind="stable")
-    return " · ".join(filter(None, [words, ", ".join(rare.index[:SHOWN])])) or "shots"
-
-
-def _many(column: str, word: str) -> str:
-    if column == "framing":
-        return f"{word}s"
-    if column == "faces":
-        return "no faces" if word == "none" else f"{word} face{'' if word == 'one' else 's'}"
-    return word if column != "pace" else {"still": "hardly moving", "fast": "fast"}[word]

@@ -1,11 +1,12 @@
 """Words and sentences, from numbers with known answers."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lab.faces import Face
 from lab.framing import SCALES
-from lab.language import WORDS, why, words_of
+from lab.language import WORDS, scene_name, why, words_of
 from lab.motion import Movement
 
 STILL = Movement(0.0, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0, 0.0)
@@ -77,3 +78,16 @@ def test_nothing_in_common_is_still_a_sentence():
     assert why(one, other, {"colour": 0.5}).startswith(
         "An extreme long shot answered by a medium shot; most"
     )
+
+
+def test_names_are_made_of_what_sets_a_scene_apart():
+    words = {"framing": "long shot", "faces": "none", "light": "normal", "camera": "static"}
+    words |= {"pace": "calm", "shows": "", "flags": ""}
+    every = pd.DataFrame([words] * 20)
+    scene = every.iloc[:5].assign(
+        light="dark", shows=["suit", "suit", "bow tie", "suit", "bow tie"]
+    )
+    every = pd.concat([scene, every.iloc[5:]])
+    assert scene_name(scene, every) == "dark · suit, bow tie"
+    titles = scene.assign(flags="title still", framing="", faces="", light="", shows="")
+    assert scene_name(titles.assign(camera=""), every) == "titles"

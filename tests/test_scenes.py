@@ -158,16 +158,3 @@ def test_two_films_meet_where_they_mix_and_are_alone_where_not():
     assert by_kind["framing 0"] > 0.8 and max(by_kind["framing 1"], by_kind["framing 2"]) < 0.05
     with pytest.raises(ValueError, match="no shots on the map"):
         compare(found, ["one"], ["three"])
-
-
-def test_names_are_made_of_what_sets_a_scene_apart():
-    words = {"framing": "long shot", "faces": "none", "light": "normal", "camera": "static"}
-    words |= {"pace": "calm", "shows": "", "flags": ""}
-    every = pd.DataFrame([words] * 20)
-    scene = every.iloc[:5].assign(
-        light="dark", shows=["suit", "suit", "bow tie", "suit", "bow tie"]
-    )
-    every = pd.concat([scene, every.iloc[5:]])
-    assert scenes.name_of(scene, every) == "dark · suit, bow tie"
-    titles = scene.assign(flags="title still", framing="", faces="", light="", shows="")
-    assert scenes.name_of(titles.assign(camera=""), every) == "titles"
