@@ -31,7 +31,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics import adjusted_mutual_info_score as information
 from tqdm import tqdm
 
-from lab import scenes
+from lab import layout
 from lab.channels import Calibration, see, subject, unit
 from lab.encoders import packaged
 
@@ -53,7 +53,7 @@ def kinds(folders: list[Path]) -> None:
         pooled, labels = seen(folder)
         number = len(set(labels))
         ready = Calibration.fit({"subject": pooled}).apply({"subject": pooled})["subject"]
-        space = scenes.axes_of(ready)
+        space = layout.axes_of(ready)
         told = {}
         for name, vectors in (("pooled", unit(pooled)), ("the map's vectors", ready)):
             found = [
@@ -63,9 +63,9 @@ def kinds(folders: list[Path]) -> None:
         print(
             f"\n{folder.name}: {len(labels)} stills, {number} kinds; k-means that is told so:", told
         )
-        near = scenes.neighbours(space, NEAR)
+        near = layout.neighbours(space, NEAR)
         for seed in range(SEEDS):
-            cluster = scenes.group(space, near, seed)
+            cluster = layout.group(space, near, seed)
             noise, count = (cluster < 0).mean(), cluster.max() + 1
             score = information(labels, cluster)
             print(f"  seed {seed}: {score:.3f} with {count} scenes, {noise:.3f} in none")
@@ -81,15 +81,15 @@ def jittered(folders: list[Path], count: int) -> np.ndarray:
 
 
 def ours(vectors: np.ndarray) -> np.ndarray:
-    space = scenes.axes_of(vectors)
-    return scenes.lay_out(space, scenes.neighbours(space, NEAR), 0)
+    space = layout.axes_of(vectors)
+    return layout.lay_out(space, layout.neighbours(space, NEAR), 0)
 
 
 def grouped(vectors: np.ndarray) -> np.ndarray:
-    space = scenes.axes_of(vectors)
-    near = scenes.neighbours(space, NEAR)
-    points = scenes.lay_out(space, near, 0)
-    scenes.group(space, near, 0)
+    space = layout.axes_of(vectors)
+    near = layout.neighbours(space, NEAR)
+    points = layout.lay_out(space, near, 0)
+    layout.group(space, near, 0)
     return points
 
 

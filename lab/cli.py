@@ -26,6 +26,7 @@ from lab.ingest import (
 )
 from lab.ingest import ingest as bring_in
 from lab.language import caption
+from lab.layout import tour
 from lab.likeness import Weights
 from lab.looks import THUMBNAIL
 from lab.match import MatchError, MatchSettings
@@ -34,7 +35,7 @@ from lab.reel import ReelError, grid, reel
 from lab.render import PRESETS, Cell, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
-from lab.scenes import SceneSettings, open_map, tour
+from lab.scenes import SceneSettings, open_map
 from lab.search import (
     COUNT,
     SearchError,

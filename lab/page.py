@@ -19,9 +19,10 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
 from lab.language import caption
+from lab.layout import NONE
 from lab.plots import look_of, scene_map
 from lab.render import clock
-from lab.scenes import NONE, SceneMap
+from lab.scenes import SceneMap
 from lab.store import write_whole
 
 CARD = (320, 180)  # most width and height of a page's thumbnails, in pixels

@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 
 from lab.channels import CHANNELS
 from lab.edit import Row
+from lab.layout import NONE
 from lab.render import clock
-from lab.scenes import NONE, SceneMap
+from lab.scenes import SceneMap
 
 GREY, STRONG, ORANGE = "#9aa0a6", "#2a6f97", "#c8553d"
 # Okabe and Ito's colours, told apart by the colour-blind too, and shapes: 8 and 9 of them make 72.

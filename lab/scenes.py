@@ -1,53 +1,35 @@
 """The scene map: an archive's shots on a plane, like beside like, in groups that have names.
 
-Shots are laid out by UMAP (McInnes et al. 2018, arXiv 1802.03426) and grouped by HDBSCAN (Campello
-et al. 2013) on a second layout of ten dimensions, as two are too few to keep groups apart. Both
-start from the same exact neighbours in the weighted channels. A map, once drawn, is kept: shots
-of new films are placed among those nearest to them, and no other shot moves.
+Shots are laid out and grouped (`lab.layout`) by how near they are in the weighted channels. A map,
+once drawn, is kept: shots of new films are placed among those nearest to them, and no other moves.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import pandas as pd
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.sparse import csr_array
-from sklearn.cluster import HDBSCAN
-from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
 from lab.channels import Calibration
 from lab.ingest import Archive, IngestSettings
 from lab.language import scene_name
+from lab.layout import NONE, axes_of, group, lay_out, neighbours, place
 from lab.likeness import Weights
 from lab.search import open_archive
-from lab.store import Workspace, key_of, read_json, read_table, write_json, write_table
+from lab.store import Workspace, key_of, read_json, read_table, write_json, write_whole
 
 VERSION = 1
 SUBJECT = Weights(subject=1, composition=0, colour=0, motion=0, framing=0)
-AXES = 50  # principal axes in which neighbours are sought
-FEW = 6  # shots, up to which a map is their first two principal axes
-DEEP = 10  # dimensions of the layout on which shots are grouped
-EPOCHS = (500, 200)  # rounds of a layout: of a small map, of a large one
-LARGE = 2000  # shots, from which a map is large
 AGAIN = 40  # rounds from an earlier map on
-SMALLEST, GROWTH = 4, 0.4  # shots of the smallest scene: at least, and as a power of all
-LARGEST = 0.4  # part of all shots beyond which a scene is no scene: it is divided
-NEAR = 5  # shots among which a new one is placed
+KEPT = ["shot_id", "x", "y", "cluster"]
 SAMPLE = 3000  # shots on which a map's quality is measured
-BLOCK = 1024  # rows compared at once
-JOIN = 0.2  # part of its neighbours in a scene, from which a shot that was left out joins it
-ONE = Lock()  # numba's threads do not bear two layouts at once
-NONE = -1  # the scene of a shot that belongs to none
 
 
 class SceneSettings(BaseModel):
@@ -121,14 +103,11 @@ def open_map(
     """
     settings, looking = settings or SceneSettings(), looking or IngestSettings()
     archive = open_archive(workspace, looking)
-    place = workspace.work / "scenes" / key_of(VERSION, looking.encoder, settings.model_dump())
-    place = place.with_suffix(".parquet")
-    kept = read_table(place) if place.exists() and not redraw else None
+    key = key_of(VERSION, looking.encoder, settings.model_dump())
+    path = workspace.work / "scenes" / f"{key}.parquet"
+    kept = None if redraw else _kept(path)
     found = draw_map(archive, settings) if kept is None else extend(archive, settings, kept)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    scratch = place.with_name(f".{place.name}")
-    write_table(scratch, found.shots[["shot_id", "x", "y", "cluster"]])
-    scratch.replace(place)
+    write_whole(path, found.shots[KEPT].to_parquet(index=False))
     return named(found, read_names(workspace))
 
 
@@ -200,131 +179,6 @@ def weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
     )
 
 
-def axes_of(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (n, d) on their first principal axes, at most `AXES`, float32."""
-    vectors = vectors - vectors.mean(axis=0)
-    if not vectors.any():  # all alike, or a channel with nothing to say
-        return np.zeros((len(vectors), 1), np.float32)
-    most = min(AXES, *vectors.shape)
-    solver = PCA(most, svd_solver="randomized", random_state=0)
-    return solver.fit_transform(vectors.astype(np.float32))
-
-
-def neighbours(space: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest points of each, itself first: indices and distances, each (n, count)."""
-    points = torch.from_numpy(np.ascontiguousarray(space, np.float32))
-    found = []
-    for at in range(0, len(points), BLOCK):
-        apart = torch.cdist(points[at : at + BLOCK], points)
-        apart.diagonal(at).fill_(-1)  # itself first, though others lie in the same place
-        found.append(apart.topk(min(count, len(points)), largest=False))
-    indices = torch.cat([one.indices for one in found]).numpy()
-    return indices, torch.cat([one.values for one in found]).clamp(min=0).numpy()
-
-
-def lay_out(space, near, seed: int, dimensions: int = 2, start=None, rounds=None) -> np.ndarray:
-    """A layout in few dimensions that keeps neighbours together, by UMAP.
-
-    Parameters
-    ----------
-    space : ndarray, shape (n, d)
-    near : (ndarray, ndarray)
-        From `neighbours`.
-    seed : int
-    dimensions : int
-    start : ndarray, optional
-        An earlier layout of the same points to begin with.
-    rounds : int, optional
-        By default as many as such a map needs.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, dimensions)
-    """
-    if len(space) <= FEW:
-        return _padded(space, dimensions).astype(float)
-    # Slow to import, and not needed by most of what imports this room.
-    from umap import UMAP
-
-    start = _padded(space, dimensions) if start is None else start
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of one thread, as asked for by a seed
-        solver = UMAP(
-            n_components=dimensions,
-            n_neighbors=near[0].shape[1],
-            min_dist=0.1 if dimensions == 2 else 0.0,
-            n_epochs=rounds or EPOCHS[len(space) > LARGE],
-            init=10 * (start / max(np.abs(start).max(), 1e-6)).astype(np.float32),
-            random_state=seed,
-            precomputed_knn=(*near, None),
-        )
-        with ONE:
-            return solver.fit_transform(space).astype(float)
-
-
-def _padded(space: np.ndarray, dimensions: int) -> np.ndarray:
-    """The first axes of points; where there are fewer, next to nothing (UMAP divides by it)."""
-    nothing = np.random.default_rng(0).normal(0, 1e-3, (len(space), dimensions))
-    nothing[:, : space.shape[1]] = space[:, :dimensions]
-    return nothing
-
-
-def group(space: np.ndarray, near, seed: int) -> np.ndarray:
-    """Which scene each point belongs to: numbers, the largest scene's 0, `NONE` for none.
-
-    Points that HDBSCAN leaves out join the scene of the most of their neighbours.
-
-    Parameters
-    ----------
-    space : ndarray, shape (n, d)
-    near : (ndarray, ndarray)
-        From `neighbours`.
-    seed : int
-    """
-    least = max(SMALLEST, round(len(space) ** GROWTH))
-    if len(space) <= max(FEW, 2 * least):
-        return np.zeros(len(space), int)
-    deep = lay_out(space, near, seed, DEEP)
-    solver = HDBSCAN(least, 3, max_cluster_size=round(LARGEST * len(space)), copy=True)
-    label = solver.fit_predict(deep)
-    if (label == NONE).all():
-        return np.zeros(len(space), int)
-    votes = np.zeros((len(space), label.max() + 1))
-    for column in near[0][:, 1:].T:
-        inside = label[column] >= 0
-        votes[inside, label[column[inside]]] += 1
-    joins = (label == NONE) & (votes.max(axis=1) >= JOIN * near[0].shape[1])
-    label[joins] = votes[joins].argmax(axis=1)
-    order = np.argsort(-np.bincount(label[label >= 0]), kind="stable")
-    return np.where(label < 0, NONE, np.argsort(order)[label])
-
-
-def place(new: np.ndarray, space: np.ndarray, points: np.ndarray, cluster: np.ndarray):
-    """Where new shots come to lie on a map, and in which scenes; no other shot moves.
-
-    Parameters
-    ----------
-    new, space : ndarray, shape (m, d) and (n, d)
-        Where the new shots and those on the map lie by the channels.
-    points, cluster : ndarray, shape (n, 2) and (n,)
-        Of those on the map.
-
-    Returns
-    -------
-    points, cluster : ndarray, shape (m, 2) and (m,)
-        The weighted mean of the nearest shots that are in one scene.
-    """
-    apart = torch.cdist(torch.from_numpy(new), torch.from_numpy(space))
-    nearest = apart.topk(min(NEAR, len(space)), largest=False)
-    at, weight = nearest.indices.numpy(), 1 / (nearest.values.numpy() + 1e-6)
-    same = cluster[at][:, :, None] == cluster[at][:, None]
-    best = (same * weight[:, None]).sum(axis=2).argmax(axis=1)
-    joined = cluster[at][np.arange(len(new)), best]
-    weight = weight * (cluster[at] == joined[:, None])
-    weight /= weight.sum(axis=1, keepdims=True)
-    return (points[at] * weight[:, :, None]).sum(axis=1), joined
-
-
 def moved(found: SceneMap, channels: dict[str, np.ndarray], weights: Weights) -> SceneMap:
     """A map under other weights, from where its shots lie now, in few rounds; scenes stay.
 
@@ -348,19 +202,6 @@ def regrouped(found: SceneMap, names: Sequence[dict] = ()) -> SceneMap:
     near = neighbours(found.space, found.settings.neighbours)
     cluster = group(found.space, near, found.settings.seed)
     return named(replace(found, shots=found.shots.assign(cluster=cluster)), names)
-
-
-def tour(points: np.ndarray) -> np.ndarray:
-    """An order of points (n, d) in which neighbours follow each other: indices (n,).
-
-    The leaves of a tree of likeness, so turned that the way is short (Bar-Joseph et al. 2001).
-
-    >>> tour(np.array([[0.0, 0], [9, 0], [1, 0], [8, 0]])).tolist() in ([0, 2, 3, 1], [1, 3, 2, 0])
-    True
-    """
-    if len(points) < 3:
-        return np.arange(len(points))
-    return leaves_list(optimal_leaf_ordering(linkage(points, "average"), points))
 
 
 def quality(found: SceneMap, labels: Sequence | None = None) -> dict[str, float]:
@@ -479,6 +320,14 @@ def named(found: SceneMap, names: Sequence[dict]) -> SceneMap:
             scenes.loc[row, ["name", "named"]] = [entry["name"], True]
     label = found.shots.cluster.map(dict(zip(scenes.cluster, scenes.name, strict=True))).fillna("")
     return replace(found, shots=found.shots.assign(label=label), scenes=scenes)
+
+
+def _kept(path: Path) -> pd.DataFrame | None:
+    """A map as it was kept; None where there is none, or it is damaged."""
+    try:
+        return read_table(path)[KEPT]
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _showing(shots: pd.DataFrame, places: list) -> np.ndarray:

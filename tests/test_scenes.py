@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
-from lab import scenes
+from lab import layout, scenes
 from lab.channels import CHANNELS
 from lab.ingest import Archive
 from lab.language import WORDS
+from lab.layout import NONE, tour
 from lab.likeness import Weights
-from lab.scenes import NONE, SceneSettings, compare, draw_map, extend, name_scene, named, tour
+from lab.scenes import SceneSettings, compare, draw_map, extend, name_scene, named
 from lab.store import Workspace
 
 
@@ -72,7 +73,7 @@ def test_the_same_seed_gives_the_same_map_and_another_another(drawn):
 
 def test_neighbours_are_those_of_an_exhaustive_search():
     space = np.random.default_rng(3).normal(size=(300, 7)).astype(np.float32)
-    indices, apart = scenes.neighbours(space, 6)
+    indices, apart = layout.neighbours(space, 6)
     every = np.linalg.norm(space[:, None] - space[None], axis=2)
     assert np.array_equal(indices, np.argsort(every, axis=1)[:, :6])
     assert np.allclose(apart, np.sort(every, axis=1)[:, :6], atol=1e-3)
@@ -158,3 +159,13 @@ def test_two_films_meet_where_they_mix_and_are_alone_where_not():
     assert by_kind["framing 0"] > 0.8 and max(by_kind["framing 1"], by_kind["framing 2"]) < 0.05
     with pytest.raises(ValueError, match="no shots on the map"):
         compare(found, ["one"], ["three"])
+
+
+def test_a_damaged_map_is_drawn_anew(drawn, tmp_path, monkeypatch):
+    archive, _, found = drawn
+    monkeypatch.setattr(scenes, "open_archive", lambda *_: archive)
+    workspace = Workspace(tmp_path)
+    assert np.array_equal(scenes.open_map(workspace).points, found.points)
+    (kept,) = (workspace.work / "scenes").iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert np.array_equal(scenes.open_map(workspace).points, found.points)

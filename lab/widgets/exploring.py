@@ -20,19 +20,16 @@ from lab.channels import CHANNELS
 from lab.encoders import EncoderError, load_encoder
 from lab.favourites import put_aside
 from lab.ingest import IngestSettings, load_films, proxy_path, thumbnail_path
+from lab.layout import NONE, lay_out, neighbours, tour
 from lab.likeness import Weights
 from lab.scenes import (
-    NONE,
     SceneMap,
     SceneSettings,
-    lay_out,
     moved,
-    neighbours,
     open_map,
     read_names,
     regrouped,
     shot_channels,
-    tour,
     weigh,
 )
 from lab.search import SearchError, by_image, by_shot, by_text, open_archive
