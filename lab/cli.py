@@ -13,6 +13,7 @@ from lab import __version__
 from lab.cutlists import CutListError, read_cuts, write_cuts
 from lab.edit import EditError, load_edit, match_trailer
 from lab.encoders import PACKAGED, EncoderError, load_encoder
+from lab.favourites import cite
 from lab.films import Register, find_films
 from lab.ingest import (
     IngestSettings,
@@ -147,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--scene", type=_positive, metavar="N", help="its shots in the map's order")
     one.add_argument("--nine", action="store_true", help="of a scene: nine shots at once")
     one.add_argument("--titles", action="store_true", help="of a scene: say what film each is from")
+
+    one = verb("favourites", cited, "what was put aside, with titles and timecodes")
+    one.add_argument("--out", metavar="FILE.csv")
 
     one = verb(
         "search",
@@ -347,6 +351,11 @@ def draw(args) -> str:
     print(scenes[["scene", "name", "size", "tightness", "exemplar"]].to_string(index=False))
     new = f", {found.placed} of them placed since it was drawn" if found.placed else ""
     return f"{_count(found.shots, 'shot')}{new}, {_count(scenes, 'scene')} -> {out}"
+
+
+def cited(args) -> str:
+    table = cite(Workspace(args.work))
+    return _show(table, args.out, "favourite", list(table))
 
 
 def match(args) -> str:

@@ -6,12 +6,11 @@ and new encoders do not lose them.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
+from lab.edit import Edit
 from lab.ingest import load_films
-from lab.store import Workspace, read_json, write_json, write_whole
+from lab.store import Workspace, read_json, write_json
 
 KEPT = ["film_id", "start", "end", "match_film", "match_start", "match_end", "tags", "note"]
 CITED = ["title", "year", "in", "out", "match_title", "match_in", "match_out", "tags", "note"]
@@ -51,6 +50,32 @@ def put_aside(workspace: Workspace, shot, match=None, *, tags: str = "", note: s
     write_json(workspace.favourites, [*others, row | {"tags": tags, "note": note}])
 
 
+def put_pair_aside(
+    workspace: Workspace, edit: Edit, position: int, *, tags: str = "", note: str = ""
+) -> None:
+    """Keep a pair of an edit: a trailer shot, and the stretch that answers it.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    edit : Edit
+    position : int
+        Of the trailer shot, from 1, as on the contact sheet.
+    tags, note : str
+
+    Raises
+    ------
+    ValueError
+        If there is no such shot, or no film answers it.
+    """
+    row = next((row for row in edit.shots if row.position == position), None)
+    if row is None or row.kind != "match":
+        raise ValueError(f"{position}: no film answers such a shot of this edit.")
+    shot = pd.Series({"film_id": edit.trailer, "start": row.in_query, "end": row.out_query})
+    match = {"film_id": row.match_film, "start": row.in_match, "end": row.out_match}
+    put_aside(workspace, shot, pd.Series(match), tags=tags, note=note)
+
+
 def take_back(workspace: Workspace, place: int) -> None:
     """Forget the favourite in a row of `favourites`.
 
@@ -64,20 +89,18 @@ def take_back(workspace: Workspace, place: int) -> None:
     write_json(workspace.favourites, rows)
 
 
-def cite(workspace: Workspace, out) -> pd.DataFrame:
-    """Favourites with titles, years and timecodes, written as CSV.
+def cite(workspace: Workspace) -> pd.DataFrame:
+    """Favourites with titles, years and timecodes.
 
     Parameters
     ----------
     workspace : Workspace
-    out : path-like
-        Appears under this name only when complete.
 
     Returns
     -------
     DataFrame
         `CITED`; timecodes are hours:minutes:seconds:frames from the film's first frame on, at
-        its nominal rate.
+        its nominal rate. ``to_csv`` writes it, as does ``lab favourites --out``.
     """
     films, rows = load_films(workspace).set_index("film_id"), []
     for row in favourites(workspace).itertuples():
@@ -85,9 +108,7 @@ def cite(workspace: Workspace, out) -> pd.DataFrame:
         match = _place(films, row.match_film, row.match_start, row.match_end)
         pair = [match[0], *match[2:]]
         rows.append([*cited, *pair, row.tags, row.note])
-    table = pd.DataFrame(rows, columns=CITED)
-    write_whole(Path(out), table.to_csv(index=False))
-    return table
+    return pd.DataFrame(rows, columns=CITED)
 
 
 def timecode(seconds: float, fps: float) -> str:

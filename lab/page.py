@@ -25,7 +25,8 @@ from lab.render import clock
 from lab.scenes import SceneMap
 from lab.store import write_whole
 
-CARD = (320, 180)  # most width and height of a page's thumbnails, in pixels
+# Most width and height of a page's thumbnails, in pixels; of a map of many shots.
+CARD, SMALL, MANY = (320, 180), (160, 90), 1500
 SIZE = (2400, 1500)  # pixels of a picture of the map
 TILES, NARROW, WIDE = 0.5, 24, 160  # part of it that shots fill; width of one, pixels
 LEGEND = 460  # pixels of its width that the names of the scenes take
@@ -56,9 +57,9 @@ def write_map(found: SceneMap, thumbnails: Callable[[str, int], Path], out) -> N
 
 def as_page(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
     """A page that needs no other file; hover, arrow keys and clicks show the shots."""
-    shots = []
+    shots, most = [], CARD if len(found.shots) <= MANY else SMALL
     for shot in tqdm(found.shots.itertuples(), desc="map", total=len(found.shots), unit="shot"):
-        picture = _jpeg(thumbnails(shot.film_id, shot.index), CARD)
+        picture = _jpeg(thumbnails(shot.film_id, shot.index), most)
         shots.append({"text": told(shot), "picture": base64.b64encode(picture).decode()})
     # A title must not end the script that it stands in.
     data = json.dumps(shots).replace("</", "<\\/")
@@ -107,7 +108,7 @@ def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
         'font-family="sans-serif"><rect width="100%" height="100%" fill="#121212"/>'
     ]
     for place, shot in zip(_on_paper(found), found.shots.itertuples(), strict=True):
-        picture = _jpeg(thumbnails(shot.film_id, shot.index), CARD)
+        picture = _jpeg(thumbnails(shot.film_id, shot.index), (2 * wide, 2 * high))
         x, y = place - np.array([wide, high]) / 2
         number = shot.cluster + 1 if shot.cluster != NONE else ""
         parts.append(

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from lab import favourites
-from lab.favourites import cite, put_aside, take_back
+from lab import cli, favourites
+from lab.edit import Edit, Row
+from lab.favourites import cite, put_aside, put_pair_aside, take_back
 from lab.ingest import ingest, load_archive, load_films
 from lab.sample import numbered_film
 from lab.store import Workspace
@@ -33,9 +34,10 @@ def test_shots_and_pairs_are_kept_and_cited_by_timecode(workspace):
     kept = favourites.favourites(workspace)
     assert kept.film_id.tolist() == [rain.film_id, dust.film_id]
     assert kept.tags.tolist() == ["", "hands"] and kept.match_film.tolist()[0] == dust.film_id
-    out = workspace.out / "cited.csv"
-    assert cite(workspace, out).equals(pd.read_csv(out, dtype=str, keep_default_na=False))
-    first, second = cite(workspace, out).to_dict("records")
+    out = workspace.root / "cited.csv"
+    assert cli.main(["favourites", "--work", str(workspace.root), "--out", str(out)]) == 0
+    assert cite(workspace).equals(pd.read_csv(out, dtype=str, keep_default_na=False))
+    first, second = cite(workspace).to_dict("records")
     assert (first["title"], first["in"], first["out"]) == ("Rain", "00:00:01:05", "00:00:03:05")
     assert (first["match_title"], first["match_in"]) == ("Dust", "00:00:01:05")
     assert (second["title"], second["year"], second["match_title"]) == ("Dust", "1921", "")
@@ -48,5 +50,18 @@ def test_shots_and_pairs_are_kept_and_cited_by_timecode(workspace):
 def test_a_favourite_of_a_film_that_is_gone_is_still_cited(tmp_path):
     shot = pd.Series({"film_id": "0" * 12, "start": 1.5, "end": 2.25})
     put_aside(Workspace(tmp_path), shot)
-    (row,) = cite(Workspace(tmp_path), tmp_path / "c.csv").to_dict("records")
+    (row,) = cite(Workspace(tmp_path)).to_dict("records")
     assert (row["title"], row["in"], row["out"]) == ("0" * 12, "1.50 s", "2.25 s")
+
+
+def test_a_pair_of_an_edit_is_kept(tmp_path):
+    row = {"in_query": 1.0, "out_query": 2.0, "match_film": "b" * 12, "in_match": 5.0}
+    rows = [Row(position=1, out_match=6.0, **row), Row(position=2, kind="keep", **row)]
+    edit = Edit.model_construct(trailer="a" * 12, shots=rows)
+    put_pair_aside(Workspace(tmp_path), edit, 1, note="both fall")
+    kept = favourites.favourites(Workspace(tmp_path)).iloc[0]
+    assert (kept.film_id, kept.start, kept.end) == ("a" * 12, 1, 2)
+    assert (kept.match_film, kept.match_start, kept.match_end) == ("b" * 12, 5, 6)
+    for position in (2, 3):
+        with pytest.raises(ValueError, match="no film answers"):
+            put_pair_aside(Workspace(tmp_path), edit, position)
