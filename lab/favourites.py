@@ -6,6 +6,8 @@ and new encoders do not lose them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from lab.edit import Edit
@@ -28,7 +30,9 @@ def favourites(workspace: Workspace) -> pd.DataFrame:
     return pd.DataFrame(read_json(workspace.favourites, []), columns=KEPT)
 
 
-def put_aside(workspace: Workspace, shot, match=None, *, tags: str = "", note: str = "") -> None:
+def put_aside(
+    workspace: Workspace, shot, match=None, *, tags: str | Sequence[str] = "", note: str = ""
+) -> None:
     """Keep a shot, or a pair of shots; what was kept already takes the new tags and note.
 
     Parameters
@@ -36,9 +40,11 @@ def put_aside(workspace: Workspace, shot, match=None, *, tags: str = "", note: s
     workspace : Workspace
     shot, match : Series or namedtuple
         Rows of a shots table: ``film_id``, ``start`` and ``end`` are read.
-    tags, note : str
-        Tags are separated by commas.
+    tags : str or sequence of str
+        In one string they are separated by commas.
+    note : str
     """
+    tags = tags if isinstance(tags, str) else ", ".join(tags)
     row = {"film_id": shot.film_id, "start": float(shot.start), "end": float(shot.end)}
     pair = (
         (match.film_id, float(match.start), float(match.end)) if match is not None else [None] * 3

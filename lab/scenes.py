@@ -238,13 +238,13 @@ def quality(found: SceneMap, labels: Sequence | None = None) -> dict[str, float]
     return told
 
 
-def compare(found: SceneMap, one: Sequence[str], other: Sequence[str]) -> pd.DataFrame:
+def compare(found: SceneMap, one: str | Sequence[str], other: str | Sequence[str]) -> pd.DataFrame:
     """Where two films, or two groups of films, meet on a map, and where each is alone.
 
     Parameters
     ----------
     found : SceneMap
-    one, other : sequence of str
+    one, other : str or sequence of str
         Identifiers of films.
 
     Returns
@@ -259,6 +259,7 @@ def compare(found: SceneMap, one: Sequence[str], other: Sequence[str]) -> pd.Dat
     ValueError
         If one side has no shots on the map.
     """
+    one, other = ([films] if isinstance(films, str) else films for films in (one, other))
     side = np.where(
         found.shots.film_id.isin(one), 1, np.where(found.shots.film_id.isin(other), 2, 0)
     )

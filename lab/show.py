@@ -26,11 +26,11 @@ def url(path) -> str:
     return html.escape(Path(os.path.relpath(path)).as_posix())
 
 
-def served(path) -> str:
+def served(path) -> str | None:
     """Address of a file for a widget, which does not know where its notebook lies.
 
-    Below the folder that the Jupyter server of this kernel was started in; elsewhere, or without
-    such a server, as in `url`.
+    None where this kernel's Jupyter server does not serve it: it serves what lies below the folder
+    that it was started in.
     """
     from jupyter_server.serverapp import list_running_servers
 
@@ -40,7 +40,7 @@ def served(path) -> str:
         if str(server["pid"]) == parent and path.is_relative_to(root):
             below = quote(path.relative_to(root).as_posix())
             return f"{server['base_url']}files/{below}"
-    return url(path)
+    return None
 
 
 def films(workspace: Workspace) -> pd.DataFrame:

@@ -58,8 +58,9 @@ def test_the_stage_plays_shots_on_the_proxys_clock(explorer, house):
     ):
         assert films.path[shot.film_id].endswith(f"{shot.title}.mp4")
         assert start == pytest.approx(1.2 * index) and end == pytest.approx(1.2 * (index + 1))
-        assert shot.film_id in explorer.stage.films[film]["proxy"]
+        assert explorer.stage.films[film] == {"thumbnails": "", "proxy": ""}  # no server here
     assert films.t0.max() == 2
+    assert "start JupyterLab in a folder above" in explorer.status.value
 
 
 def test_what_is_chosen_is_a_table_in_the_order_of_a_tour(explorer):

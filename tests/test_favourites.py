@@ -28,7 +28,8 @@ def test_shots_and_pairs_are_kept_and_cited_by_timecode(workspace):
     (_, dust), (_, rain) = shots[shots["index"] == 1].iterrows()
     if titles[dust.film_id] != "Dust":
         dust, rain = rain, dust
-    put_aside(workspace, dust, tags="hands, night")
+    put_aside(workspace, dust, tags=["hands", "night"])
+    assert favourites.favourites(workspace).tags[0] == "hands, night"
     put_aside(workspace, rain, dust, note="answers, well")
     put_aside(workspace, dust, tags="hands")  # again: the tags are new, the shot is the same
     kept = favourites.favourites(workspace)

@@ -153,7 +153,7 @@ def test_two_films_meet_where_they_mix_and_are_alone_where_not():
     film = np.where(kind == 0, np.where(np.arange(120) % 2, "one", "two"), "one")
     archive.shots["film_id"] = np.where(kind == 2, "two", film)
     found = draw_map(archive)
-    table = compare(found, ["one"], ["two"])
+    table = compare(found, "one", ["two"])
     assert len(table) == 120 and set(table.side[table.film_id == "one"]) == {"one"}
     by_kind = table.groupby("framing").company.mean()
     assert by_kind["framing 0"] > 0.8 and max(by_kind["framing 1"], by_kind["framing 2"]) < 0.05

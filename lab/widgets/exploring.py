@@ -95,7 +95,7 @@ class SceneExplorer(widgets.VBox):
         self.stage = Stage(plot=name, **_staged(workspace, self.looking, self.found))
         self.stage.on_msg(lambda _, content, buffers: self.act(content, buffers))
         self.figure = go.FigureWidget(plots.scene_map(self.found))
-        self.status = widgets.Label("Point at a shot to see it, click to play it.")
+        self.status = widgets.Label(_greeting(workspace))
         self.status.add_class("lab-map-says")
         map_box = widgets.Box([self.figure])
         map_box.add_class(name)
@@ -312,6 +312,15 @@ class SceneExplorer(widgets.VBox):
         self.status.value = f"{len(hits)} shots found, the best is number 1."
 
 
+def _greeting(workspace: Workspace) -> str:
+    if served(workspace.work) is None:
+        return (
+            "Pictures and clips cannot be shown here: start JupyterLab in a folder above "
+            f"{workspace.root.resolve()}."
+        )
+    return "Point at a shot to see it, click to play it."
+
+
 def _staged(workspace: Workspace, looking: IngestSettings, found: SceneMap) -> dict:
     """What the stage needs to know of films and shots."""
     films = load_films(workspace).set_index("film_id")
@@ -321,8 +330,8 @@ def _staged(workspace: Workspace, looking: IngestSettings, found: SceneMap) -> d
     return {
         "films": [
             {
-                "thumbnails": served(thumbnail_path(workspace, film_id, 0, looking).parent),
-                "proxy": served(proxy_path(workspace, film_id)),
+                "thumbnails": served(thumbnail_path(workspace, film_id, 0, looking).parent) or "",
+                "proxy": served(proxy_path(workspace, film_id)) or "",
             }
             for film_id in ids
         ],
