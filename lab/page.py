@@ -16,6 +16,8 @@ from string import Template
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from tqdm.auto import tqdm
 
 from lab.language import caption
@@ -129,12 +131,23 @@ def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
 
 
 def _on_paper(found: SceneMap) -> np.ndarray:
-    """Where shots lie on the picture, in pixels, (n, 2)."""
+    """Where shots lie on the picture, in pixels, (n, 2): of not too many, beside each other."""
     points = found.points * (1, -1)
     points = points - points.min(axis=0)
     edge = np.array(_tile(len(points)))
     room = np.array([SIZE[0] - LEGEND, SIZE[1]]) - 2 * edge
-    return edge + points * (room / np.maximum(points.max(axis=0), 1e-6)).min()
+    places = edge + points * room / np.maximum(points.max(axis=0), 1e-6)  # no unit: it fills all
+    return places if len(places) > MANY else _apart(places, _tile(len(places)))
+
+
+def _apart(places: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    """Places moved as little as can be, so that no tile hides another: (n, 2)."""
+    step = np.array(tile) + 6
+    columns, rows = (np.array([SIZE[0] - LEGEND, SIZE[1]]) // step).astype(int)
+    cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
+    free = (cells + 0.5) * step
+    _, taken = linear_sum_assignment(cdist(places, free, "sqeuclidean"))
+    return free[taken]
 
 
 def _tile(count: int) -> tuple[int, int]:
