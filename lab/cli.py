@@ -36,7 +36,7 @@ from lab.reel import ReelError, grid, reel
 from lab.render import PRESETS, Cell, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
-from lab.scenes import SceneSettings, open_map
+from lab.scenes import SceneSettings, open_map, typical
 from lab.search import (
     COUNT,
     SearchError,
@@ -145,8 +145,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
     one.add_argument("--redraw", action="store_true", help="draw it anew: shots may move")
-    one.add_argument("--scene", type=_positive, metavar="N", help="its shots in the map's order")
-    one.add_argument("--nine", action="store_true", help="of a scene: nine shots at once")
+    one.add_argument("--scene", type=int, metavar="N", help="its shots in the map's order, as .mp4")
+    one.add_argument(
+        "--nine", action="store_true", help="of a scene: the nine nearest to its middle at once"
+    )
     one.add_argument("--titles", action="store_true", help="of a scene: say what film each is from")
 
     one = verb("favourites", cited, "what was put aside, with titles and timecodes")
@@ -339,15 +341,19 @@ def draw(args) -> str:
     settings = SceneSettings(**({"weights": args.weights} if args.weights else {}))
     found = open_map(workspace, settings, looking, redraw=args.redraw)
     if args.scene is not None:
-        if args.scene > len(found.scenes):
-            raise UsageError(f"the map has {len(found.scenes)} scenes; there is no {args.scene}.")
-        shots = found.shots[found.shots.cluster == args.scene - 1]
-        shots = shots.iloc[tour(shots[["x", "y"]].to_numpy())]
-        films = load_films(workspace)
-        made = grid(films, shots, out) if args.nine else reel(films, shots, out, titles=args.titles)
-        return f"scene {args.scene}, {found.scenes.name[args.scene - 1]} -> {made.path}"
+        if args.scene not in found.scenes.cluster:
+            raise UsageError(f"the map has scenes 0 to {len(found.scenes) - 1}, no {args.scene}.")
+        shots = found.shots[found.shots.cluster == args.scene]
+        useful = shots[shots["flags"] == ""]  # titles and repeats only where there is nothing else
+        shots, films = useful if len(useful) else shots, load_films(workspace)
+        if args.nine:
+            made = grid(films, typical(shots, 9), out)
+        else:
+            shots = shots.iloc[tour(shots[["x", "y"]].to_numpy())]
+            made = reel(films, shots, out, titles=args.titles)
+        return f"scene {args.scene}, {found.scenes.name[args.scene]}, silent -> {made.path}"
     write_map(found, partial(thumbnail_path, workspace, settings=looking), out)
-    scenes = found.scenes.assign(scene=found.scenes.cluster + 1).round(2)
+    scenes = found.scenes.rename(columns={"cluster": "scene"}).round(2)
     print(scenes[["scene", "name", "size", "tightness", "exemplar"]].to_string(index=False))
     new = f", {found.placed} of them placed since it was drawn" if found.placed else ""
     return f"{_count(found.shots, 'shot')}{new}, {_count(scenes, 'scene')} -> {out}"

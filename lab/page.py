@@ -93,7 +93,7 @@ def as_png(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> bytes:
         box = (left - 2, top - 2, left + tile.width + 1, top + tile.height + 1)
         draw.rectangle(box, outline=look_of(shot.cluster)[0], width=2)
         if shot.cluster != NONE:  # told by number too, not by colour alone
-            draw.text((left + 2, top), str(shot.cluster + 1), "white", _font(12), stroke_width=2,
+            draw.text((left + 2, top), str(shot.cluster), "white", _font(12), stroke_width=2,
                       stroke_fill="black")  # fmt: skip
     for y, colour, line in _legend(found):
         draw.text((SIZE[0] - LEGEND + 10, y), line, colour, _font(18))
@@ -112,7 +112,7 @@ def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
     for place, shot in zip(_on_paper(found), found.shots.itertuples(), strict=True):
         picture = _jpeg(thumbnails(shot.film_id, shot.index), (2 * wide, 2 * high))
         x, y = place - np.array([wide, high]) / 2
-        number = shot.cluster + 1 if shot.cluster != NONE else ""
+        number = shot.cluster if shot.cluster != NONE else ""
         parts.append(
             f"<g><title>{html.escape(' · '.join(told(shot)))}</title>"
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{high}" '
@@ -162,7 +162,7 @@ def _legend(found: SceneMap) -> list[tuple[int, str, str]]:
     most = (SIZE[1] - 60) // 26
     lines = [(20, "#ffffff", f"{len(found.shots)} shots, {len(found.scenes)} scenes")]
     for row in found.scenes.head(most).itertuples():
-        text = f"{row.cluster + 1}  {row.name} ({row.size})"
+        text = f"{row.cluster}  {row.name} ({row.size})"
         lines.append((54 + 26 * row.Index, look_of(row.cluster)[0], text[:50]))
     return lines
 

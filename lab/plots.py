@@ -103,13 +103,14 @@ def scene_trace(found: SceneMap, cluster: int, kept=None) -> go.Scattergl:
     inside = (found.shots.cluster == cluster).to_numpy()
     rows = np.flatnonzero(inside if kept is None else inside & kept)
     names = dict(zip(found.scenes.cluster, found.scenes.name, strict=True))
+    name = f"{cluster}  {names[cluster]}" if cluster in names else "in no scene"
     colour, shape = look_of(cluster)
     return go.Scattergl(
         x=found.shots.x.to_numpy()[rows],
         y=found.shots.y.to_numpy()[rows],
         customdata=rows,
         mode="markers",
-        name=f"{names.get(cluster, 'in no scene')} ({len(rows)})",
+        name=f"{name} ({len(rows)})",
         hoverinfo="none",
         marker={"color": colour, "symbol": shape, "size": 8, "line": {"width": 0.5}},
     )

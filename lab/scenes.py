@@ -204,6 +204,21 @@ def regrouped(found: SceneMap, names: Sequence[dict] = ()) -> SceneMap:
     return named(replace(found, shots=found.shots.assign(cluster=cluster)), names)
 
 
+def typical(shots: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The shots nearest to the middle of a scene on the map, of as many films as there are.
+
+    Parameters
+    ----------
+    shots : DataFrame
+        Rows of `SceneMap.shots`.
+    count : int
+    """
+    places = shots[["x", "y"]].to_numpy()
+    near = shots.iloc[np.linalg.norm(places - np.median(places, axis=0), axis=1).argsort()]
+    again = near.duplicated("film_id")
+    return pd.concat([near[~again], near[again]]).head(count)
+
+
 def quality(found: SceneMap, labels: Sequence | None = None) -> dict[str, float]:
     """How far a map can be believed.
 

@@ -94,10 +94,10 @@ def test_films_that_come_later_are_placed(house, tmp_path, capsys):
 
 def test_a_scene_is_rendered_in_the_maps_order(house, tmp_path, capsys):
     out = tmp_path / "scene.mp4"
-    assert lab("map", "--scene", 1, "--out", out, "--work", house.root) == 0
+    assert lab("map", "--scene", 0, "--out", out, "--work", house.root) == 0
     assert sum(1 for _ in Reader(out)) == 6 * 30
     assert (
-        lab("map", "--scene", 1, "--nine", "--out", tmp_path / "n.mp4", "--work", house.root) == 0
+        lab("map", "--scene", 0, "--nine", "--out", tmp_path / "n.mp4", "--work", house.root) == 0
     )
 
 
@@ -105,8 +105,8 @@ def test_a_scene_is_rendered_in_the_maps_order(house, tmp_path, capsys):
     ("words", "said"),
     [
         (["--out", "{}/map.jpg"], "end the name in .html or .png or .svg"),
-        (["--scene", "9"], "the map has 1 scenes; there is no 9"),
-        (["--scene", "1", "--out", "{}/a.html"], "a.html: end the name in .mp4"),
+        (["--scene", "9"], "the map has scenes 0 to 0, no 9"),
+        (["--scene", "0", "--out", "{}/a.html"], "a.html: end the name in .mp4"),
         (["--work", "{}"], "the archive is empty"),
     ],
 )

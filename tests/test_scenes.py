@@ -169,3 +169,9 @@ def test_a_damaged_map_is_drawn_anew(drawn, tmp_path, monkeypatch):
     (kept,) = (workspace.work / "scenes").iterdir()
     kept.write_bytes(kept.read_bytes()[:100])
     assert np.array_equal(scenes.open_map(workspace).points, found.points)
+
+
+def test_what_is_typical_lies_in_the_middle_and_is_of_many_films():
+    shots = pd.DataFrame({"x": [0.0, 1, 2, 3, 9], "y": 0.0, "film_id": list("abbcd")})
+    assert scenes.typical(shots, 3).x.tolist() == [2, 3, 0]
+    assert scenes.typical(shots, 9).x.tolist() == [2, 3, 0, 9, 1]
