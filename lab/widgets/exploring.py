@@ -109,7 +109,8 @@ class SceneExplorer(widgets.VBox):
             ]
         )
         # What a slider needs is made ready meanwhile, so that nobody waits for it then.
-        self.getting_ready = threading.Thread(target=self._get_ready, daemon=True)
+        # No daemon: one that is stopped in the midst of compiled code can hang the interpreter.
+        self.getting_ready = threading.Thread(target=self._get_ready)
         self.getting_ready.start()
 
     @property
