@@ -199,7 +199,8 @@ def movement(flow: np.ndarray) -> Movement:
     speeds = _smooth(speeds)
     trust = flow[..., 2].astype(np.float64) * _ground().reshape(GRID)
     apart = np.linalg.norm(rest, axis=3)
-    along = np.linalg.norm(flow[..., :2].astype(np.float64) - rest, axis=3)
+    seen = flow[..., :2].astype(np.float64)
+    along = np.linalg.norm(seen - rest, axis=3)
     agree = apart < np.maximum(AGREE * along, OUTLIER)
     weight = ((agree * trust).sum((1, 2)) / np.maximum(trust.sum((1, 2)), 1e-6) + 0.02) ** 2
     middle = np.array([_median(column, weight) for column in speeds.T])
@@ -211,7 +212,7 @@ def movement(flow: np.ndarray) -> Movement:
     depth = float(np.average(lasting, weights=believed.mean(axis=0) + 1e-6))
     depth /= max(float(np.hypot(*middle[:2])), 1e-3)
     things = float(np.average(apart, weights=believed + 1e-6))
-    calm = np.median(np.linalg.norm(_smooth(flow[..., :2].astype(np.float64)), axis=3), axis=0)
+    calm = np.median(np.linalg.norm(_smooth(seen), axis=3), axis=0)
     ground = _median(calm.ravel(), believed.mean(axis=0).ravel() + 1e-6, GROUND)
     return Movement(*(float(m) for m in middle), steady, shake, depth, things, ground)
 

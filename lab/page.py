@@ -137,12 +137,12 @@ def _on_paper(found: SceneMap) -> np.ndarray:
     edge = np.array(_tile(len(points)))
     room = np.array([SIZE[0] - LEGEND, SIZE[1]]) - 2 * edge
     places = edge + points * room / np.maximum(points.max(axis=0), 1e-6)  # no unit: it fills all
-    return places if len(places) > MANY else _apart(places, _tile(len(places)))
+    return places if len(places) > MANY else _apart(places, edge)
 
 
-def _apart(places: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+def _apart(places: np.ndarray, tile: np.ndarray) -> np.ndarray:
     """Places moved as little as can be, so that no tile hides another: (n, 2)."""
-    step = np.array(tile) + 6
+    step = tile + 6
     columns, rows = (np.array([SIZE[0] - LEGEND, SIZE[1]]) // step).astype(int)
     cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
     free = (cells + 0.5) * step

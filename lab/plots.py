@@ -72,16 +72,11 @@ def scene_map(found: SceneMap, *, width: int = 700, height: int = 700) -> go.Fig
     plotly Figure
         A WebGL trace a scene, the largest first, and one for shots of no scene; ``customdata`` is
         the row in ``found.shots``. What hover shows is left to who shows the figure
-        (`lab.atlas.page`, `lab.widgets.SceneExplorer`).
+        (`lab.page`, `lab.widgets.SceneExplorer`).
     """
-    traces = [scene_trace(found, cluster) for cluster in [*found.scenes.cluster, NONE]]
-    figure = go.Figure([*traces, lit_trace()])
+    figure = go.Figure(map_traces(found))
+    _on_plane(figure, "Like beside like (distance has no unit)", width, height)
     figure.update_layout(
-        title="Like beside like (distance has no unit)",
-        width=width,
-        height=height,
-        margin={"l": 10, "r": 10, "t": 50, "b": 10},
-        template="simple_white",
         dragmode="lasso",
         hovermode="closest",
         legend={
@@ -93,17 +88,26 @@ def scene_map(found: SceneMap, *, width: int = 700, height: int = 700) -> go.Fig
         },
         uirevision="kept",
     )
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, scaleanchor="x")
     return figure
 
 
-def scene_trace(found: SceneMap, cluster: int, kept=None) -> go.Scattergl:
-    """One scene's shots; of them those that `kept` (rows of ``found.shots``) names, if given."""
+def map_traces(found: SceneMap, kept: np.ndarray | None = None) -> list[go.Scattergl]:
+    """What a map shows: its scenes, shots of no scene, and, last, the rings of what is found.
+
+    Parameters
+    ----------
+    found : SceneMap
+    kept : ndarray of bool, shape (shots,), optional
+        Which shots are shown; by default all.
+    """
+    clusters = [*found.scenes.cluster, NONE]
+    return [*(_scene_trace(found, cluster, kept) for cluster in clusters), _lit_trace()]
+
+
+def _scene_trace(found: SceneMap, cluster: int, kept) -> go.Scattergl:
     inside = (found.shots.cluster == cluster).to_numpy()
     rows = np.flatnonzero(inside if kept is None else inside & kept)
-    names = dict(zip(found.scenes.cluster, found.scenes.name, strict=True))
-    name = f"{cluster}  {names[cluster]}" if cluster in names else "in no scene"
+    name = "in no scene" if cluster == NONE else f"{cluster}  {found.names[cluster]}"
     colour, shape = look_of(cluster)
     return go.Scattergl(
         x=found.shots.x.to_numpy()[rows],
@@ -137,13 +141,12 @@ def timeline(found: SceneMap, film_id: str) -> go.Figure:
         A bar a shot, in seconds of the film's own clock; a row a scene.
     """
     shots = found.shots[found.shots.film_id == film_id]
-    names = dict(zip(found.scenes.cluster, found.scenes.name, strict=True))
     figure = go.Figure()
     for cluster, inside in shots.groupby("cluster"):
         figure.add_bar(
             base=inside.start,
             x=inside.end - inside.start,
-            y=[names.get(cluster, "in no scene")] * len(inside),
+            y=[found.names.get(cluster, "in no scene")] * len(inside),
             orientation="h",
             marker_color=look_of(cluster)[0],
             showlegend=False,
@@ -188,11 +191,17 @@ def two_films(compared: pd.DataFrame, one: str = "one", other: str = "other") ->
                 hoverinfo="text",
                 marker={"color": colour, "symbol": f"{shape}{'' if alone else '-open'}", "size": 9},
             )
+    title = f"Where {one} and {other} meet, and where each is alone"
+    return _on_plane(figure, title, 900, 600)
+
+
+def _on_plane(figure: go.Figure, title: str, width: int, height: int) -> go.Figure:
+    """Points on a map: its axes have no unit, and are alike."""
     figure.update_layout(
-        title=f"Where {one} and {other} meet, and where each is alone",
+        title=title,
         template="simple_white",
-        width=900,
-        height=600,
+        width=width,
+        height=height,
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
     figure.update_xaxes(visible=False)
@@ -200,7 +209,7 @@ def two_films(compared: pd.DataFrame, one: str = "one", other: str = "other") ->
     return figure
 
 
-def lit_trace() -> go.Scattergl:
+def _lit_trace() -> go.Scattergl:
     """The rings of shots that a search found; numbers are their ranks."""
     return go.Scattergl(
         x=[],

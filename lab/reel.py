@@ -18,7 +18,18 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
-from lab.render import QUALITY, Rendered, blank, centre, clock, fit, open_panel, pixels, planes
+from lab.render import (
+    QUALITY,
+    Rendered,
+    blank,
+    centre,
+    clock,
+    fit,
+    open_panel,
+    paste,
+    pixels,
+    planes,
+)
 from lab.video import Writer, probe
 
 if TYPE_CHECKING:
@@ -186,7 +197,7 @@ def _at_once(
     for pictures in zip(*(_loop(take, cell, total) for take in takes), strict=True):
         for number, picture in enumerate(pictures):
             row, column = divmod(number, columns)
-            _paste(cells, picture, step[0] * column, step[1] * row)
+            paste(cells, picture, step[0] * column, step[1] * row)
         yield centre(cells, size)
 
 
@@ -201,13 +212,6 @@ def _loop(take: _Take, panel: tuple[int, int], total: int) -> Iterator[np.ndarra
             held.append(picture)
         yield picture
     yield from cycle(held)
-
-
-def _paste(packed: np.ndarray, picture: np.ndarray, left: int, top: int) -> None:
-    """Put a picture into a larger one, at even pixels."""
-    for plane, part, pixel in zip(planes(packed), planes(picture), (1, 2, 2), strict=True):
-        y, x = top // pixel, left // pixel
-        plane[y : y + part.shape[0], x : x + part.shape[1]] = part
 
 
 def _caption(words: str, panel: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -227,12 +231,7 @@ def _write(
     pictures: Iterable[np.ndarray], total: int, size: tuple[int, int], out, name: str
 ) -> Rendered:
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    writer = Writer(out, size, RATE, options=QUALITY)
-    try:
+    with Writer(out, size, RATE, options=QUALITY) as writer:
         for index, picture in enumerate(tqdm(pictures, name, total, unit="frame")):
             writer.write(picture, Fraction(index, RATE))
-        writer.close()
-    except BaseException:
-        writer.discard()
-        raise
     return Rendered(Path(out), total, None)

@@ -194,10 +194,15 @@ def centre(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     parts = planes(picture)
     top = (size[1] - parts[0].shape[0]) // 4 * 2
     left = (size[0] - parts[0].shape[1]) // 4 * 2
-    for plane, part, step in zip(planes(packed), parts, (1, 2, 2), strict=True):
+    paste(packed, picture, left, top)
+    return packed
+
+
+def paste(packed: np.ndarray, picture: np.ndarray, left: int, top: int) -> None:
+    """Put a picture into a larger one, at even pixels."""
+    for plane, part, step in zip(planes(packed), planes(picture), (1, 2, 2), strict=True):
         y, x = top // step, left // step
         plane[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return packed
 
 
 def mirror(picture: np.ndarray) -> np.ndarray:

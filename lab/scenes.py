@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import csr_array
 from sklearn.manifold import trustworthiness
 
-from lab.channels import Calibration
+from lab.channels import Calibration, unit
 from lab.ingest import Archive, IngestSettings
 from lab.language import scene_name
 from lab.layout import NONE, axes_of, group, lay_out, neighbours, place
@@ -29,6 +29,7 @@ VERSION = 1
 SUBJECT = Weights(subject=1, composition=0, colour=0, motion=0, framing=0)
 AGAIN = 40  # rounds from an earlier map on
 KEPT = ["shot_id", "x", "y", "cluster"]
+NAMELESS = pd.DataFrame(columns=["cluster", "name", "size", "tightness", "exemplar", "named"])
 SAMPLE = 3000  # shots on which a map's quality is measured
 
 
@@ -59,8 +60,10 @@ class SceneMap:
         A row a scene, largest first: ``cluster``, ``name``, ``size`` (shots), ``tightness`` (mean
         likeness of its shots to their middle, 1 at most), ``exemplar`` (the `shot_id` nearest
         to that), ``named`` (by a person).
+    channels : dict of ndarray of float32, shape (shots, d)
+        Where shots lie by each channel, on at most `lab.layout.AXES` principal axes.
     space : ndarray of float32, shape (shots, d)
-        Where shots lie by the weighted channels; near is alike.
+        Where they lie by all, weighted; near is alike.
     settings : SceneSettings
     placed : int
         Shots that came after the map was drawn.
@@ -68,6 +71,7 @@ class SceneMap:
 
     shots: pd.DataFrame
     scenes: pd.DataFrame
+    channels: dict[str, np.ndarray]
     space: np.ndarray
     settings: SceneSettings
     placed: int = 0
@@ -76,6 +80,11 @@ class SceneMap:
     def points(self) -> np.ndarray:
         """Where shots lie on the map, (shots, 2)."""
         return self.shots[["x", "y"]].to_numpy(float)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The scenes' names by their numbers."""
+        return dict(zip(self.scenes.cluster, self.scenes.name, strict=True))
 
 
 def open_map(
@@ -105,13 +114,18 @@ def open_map(
     archive = open_archive(workspace, looking)
     key = key_of(VERSION, looking.encoder, settings.model_dump())
     path = workspace.work / "scenes" / f"{key}.parquet"
-    kept = None if redraw else _kept(path)
-    found = draw_map(archive, settings) if kept is None else extend(archive, settings, kept)
+    kept, names = None if redraw else _kept(path), read_names(workspace)
+    if kept is None:
+        found = draw_map(archive, settings, names)
+    else:
+        found = extend(archive, settings, kept, names)
     write_whole(path, found.shots[KEPT].to_parquet(index=False))
-    return named(found, read_names(workspace))
+    return found
 
 
-def draw_map(archive: Archive, settings: SceneSettings | None = None) -> SceneMap:
+def draw_map(
+    archive: Archive, settings: SceneSettings | None = None, names: Sequence[dict] = ()
+) -> SceneMap:
     """Lay out and group an archive's shots.
 
     Parameters
@@ -119,32 +133,32 @@ def draw_map(archive: Archive, settings: SceneSettings | None = None) -> SceneMa
     archive : Archive
         With at least one shot.
     settings : SceneSettings, optional
+    names : sequence of dict
+        From `read_names`.
     """
-    settings = settings or SceneSettings()
-    shots, channels = shot_channels(archive)
-    space = weigh(channels, settings.weights)
-    near = neighbours(space, settings.neighbours)
-    points = lay_out(space, near, settings.seed)
-    return _mapped(shots, space, points, group(space, near, settings.seed), settings)
+    return _drawn(*shot_channels(archive), settings or SceneSettings(), names)
 
 
-def extend(archive: Archive, settings: SceneSettings, kept: pd.DataFrame) -> SceneMap:
+def extend(
+    archive: Archive, settings: SceneSettings, kept: pd.DataFrame, names: Sequence[dict] = ()
+) -> SceneMap:
     """A kept map (``shot_id``, ``x``, ``y``, ``cluster``) with new shots placed on it.
 
     Shots that stand on the map stay where they are; those that are gone, leave.
     """
     shots, channels = shot_channels(archive)
-    space = weigh(channels, settings.weights)
     there = shots.shot_id.isin(kept.shot_id).to_numpy()
     if not there.any():
-        return draw_map(archive, settings)
+        return _drawn(shots, channels, settings, names)
+    space = weigh(channels, settings.weights)
     rows = kept.set_index("shot_id").loc[shots.shot_id[there]]
     points, cluster = np.zeros((len(shots), 2)), np.zeros(len(shots), int)
     points[there], cluster[there] = rows[["x", "y"]], rows.cluster
     new = np.flatnonzero(~there)
     if len(new):
         points[new], cluster[new] = place(space[new], space[there], points[there], cluster[there])
-    return replace(_mapped(shots, space, points, cluster, settings), placed=len(new))
+    shots = shots.assign(x=points[:, 0], y=points[:, 1], cluster=cluster)
+    return named(SceneMap(shots, NAMELESS, channels, space, settings, len(new)), names)
 
 
 def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -179,27 +193,30 @@ def weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
     )
 
 
-def moved(found: SceneMap, channels: dict[str, np.ndarray], weights: Weights) -> SceneMap:
+def moved(found: SceneMap, weights: Weights):
     """A map under other weights, from where its shots lie now, in few rounds; scenes stay.
 
     Parameters
     ----------
     found : SceneMap
-    channels : dict of ndarray
-        From `shot_channels`, of the same shots.
     weights : Weights
+
+    Returns
+    -------
+    SceneMap
+    near : (ndarray, ndarray)
+        Its neighbours, as `regrouped` asks for them.
     """
     settings = found.settings.model_copy(update={"weights": weights})
-    space = weigh(channels, weights)
+    space = weigh(found.channels, weights)
     near = neighbours(space, settings.neighbours)
     points = lay_out(space, near, settings.seed, start=found.points, rounds=AGAIN)
     shots = found.shots.assign(x=points[:, 0], y=points[:, 1])
-    return SceneMap(shots, found.scenes, space, settings)
+    return replace(found, shots=shots, space=space, settings=settings), near
 
 
-def regrouped(found: SceneMap, names: Sequence[dict] = ()) -> SceneMap:
-    """A map with its scenes sought anew where its shots lie now by the channels."""
-    near = neighbours(found.space, found.settings.neighbours)
+def regrouped(found: SceneMap, near, names: Sequence[dict] = ()) -> SceneMap:
+    """A map that was moved, with its scenes sought anew among its shots' neighbours."""
     cluster = group(found.space, near, found.settings.seed)
     return named(replace(found, shots=found.shots.assign(cluster=cluster)), names)
 
@@ -238,12 +255,9 @@ def quality(found: SceneMap, labels: Sequence | None = None) -> dict[str, float]
     some = np.linspace(0, len(found.shots) - 1, min(len(found.shots), SAMPLE)).astype(int)
     near = min(found.settings.neighbours, (len(some) - 1) // 2)
     cluster = found.shots.cluster
+    kept = trustworthiness(found.space[some], found.points[some], n_neighbors=near) if near else 1
     told = {
-        "trustworthiness": float(
-            trustworthiness(found.space[some], found.points[some], n_neighbors=near)
-        )
-        if near
-        else 1.0,
+        "trustworthiness": float(kept),
         "noise": float((cluster == NONE).mean()),
         "scenes": len(found.scenes),
     }
@@ -334,8 +348,9 @@ def named(found: SceneMap, names: Sequence[dict]) -> SceneMap:
         row = scenes.cluster == cluster
         if cluster != NONE and 2 * count > scenes["size"][row].iloc[0] / 2:
             scenes.loc[row, ["name", "named"]] = [entry["name"], True]
-    label = found.shots.cluster.map(dict(zip(scenes.cluster, scenes.name, strict=True))).fillna("")
-    return replace(found, shots=found.shots.assign(label=label), scenes=scenes)
+    found = replace(found, scenes=scenes)
+    label = found.shots.cluster.map(found.names).fillna("")
+    return replace(found, shots=found.shots.assign(label=label))
 
 
 def _kept(path: Path) -> pd.DataFrame | None:
@@ -360,18 +375,19 @@ def _showing(shots: pd.DataFrame, places: list) -> np.ndarray:
     return shown
 
 
-def _mapped(shots, space, points, cluster, settings) -> SceneMap:
+def _drawn(shots, channels, settings: SceneSettings, names: Sequence[dict]) -> SceneMap:
+    space = weigh(channels, settings.weights)
+    near = neighbours(space, settings.neighbours)
+    points, cluster = lay_out(space, near, settings.seed), group(space, near, settings.seed)
     shots = shots.assign(x=points[:, 0], y=points[:, 1], cluster=cluster)
-    return named(SceneMap(shots, pd.DataFrame(), space, settings), [])
+    return named(SceneMap(shots, NAMELESS, channels, space, settings), names)
 
 
 def _scenes(shots: pd.DataFrame, space: np.ndarray) -> pd.DataFrame:
     """The scenes table, with names in film language."""
-    rows, used = [], Counter()
-    unit = space / np.maximum(np.linalg.norm(space, axis=1, keepdims=True), 1e-6)
+    rows, used, ways = [], Counter(), unit(space)
     for cluster, inside in shots[shots.cluster != NONE].groupby("cluster"):
-        middle = unit[inside.index].mean(axis=0)
-        likeness = unit[inside.index] @ (middle / max(np.linalg.norm(middle), 1e-6))
+        likeness = ways[inside.index] @ unit(ways[inside.index].mean(axis=0))
         name = scene_name(inside, shots)
         used[name] += 1
         rows.append(
@@ -384,5 +400,4 @@ def _scenes(shots: pd.DataFrame, space: np.ndarray) -> pd.DataFrame:
                 "named": False,
             }
         )
-    columns = ["cluster", "name", "size", "tightness", "exemplar", "named"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=NAMELESS.columns)

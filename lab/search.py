@@ -284,9 +284,9 @@ def _meets(shots: pd.DataFrame, where: Sequence[str]) -> np.ndarray:
             raise SearchError(
                 f"{condition}: write COLUMN=VALUE with one of these: {', '.join(shots.columns)}."
             )
-        here = (shots[column].astype(str) == value).to_numpy()
-        known = sorted(set(shots[column].astype(str)) - {""})
-        if not here.any() and column in WORDS and known:
+        said = shots[column].astype(str)
+        here = (said == value).to_numpy()
+        if not here.any() and column in WORDS and (known := sorted(set(said) - {""})):
             raise SearchError(f"{condition}: no shot says so; {column} is {', '.join(known)}.")
         met &= here
     return met

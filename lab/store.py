@@ -30,8 +30,7 @@ class Workspace:
     root : path-like
         Holds ``archive/`` and ``trailers/`` (films, never written to), ``work/`` (derived,
         safe to delete), ``corrections/`` (a person's cuts, film by film, and names of
-        scenes) and ``out/``
-        (finished).
+        scenes) and ``out/`` (finished).
     """
 
     def __init__(self, root="data"):

@@ -164,7 +164,12 @@ def test_the_map_is_used_with_mouse_and_keyboard(lab, page, tmp_path):  # noqa: 
         arg=sorted(inside),
         timeout=60_000,
     )
-    assert set(table_of(page)) == set(shots.shot_id.iloc[sorted(inside)])
+    wanted = set(shots.shot_id.iloc[sorted(inside)])
+    for _ in range(40):  # what was shown before may lie within the lasso as well
+        if set(table_of(page)) == wanted:
+            break
+        page.wait_for_timeout(500)
+    assert set(table_of(page)) == wanted
 
     before = places()[row]
     handle = "//div[contains(@class,'widget-hslider')][.//label[text()='colour']]"

@@ -114,8 +114,7 @@ def test_weights_decide_what_lies_together():
     alone = Weights(subject=0, composition=0, colour=1, motion=0, framing=0)
     found = draw_map(archive, SceneSettings(weights=alone))
     assert adjusted_mutual_info_score(others, found.shots.cluster) == pytest.approx(1)
-    channels = scenes.shot_channels(archive)[1]
-    back = scenes.regrouped(scenes.moved(found, channels, scenes.SUBJECT))
+    back = scenes.regrouped(*scenes.moved(found, scenes.SUBJECT))
     assert adjusted_mutual_info_score(kind, back.shots.cluster) == pytest.approx(1)
     assert back.settings.weights == scenes.SUBJECT
 

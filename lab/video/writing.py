@@ -232,7 +232,14 @@ class Writer:
         return self
 
     def __exit__(self, kind, value, trace) -> None:
-        self.discard() if kind else self.close()
+        if kind:
+            self.discard()
+            return
+        try:
+            self.close()
+        except BaseException:  # stopped while it finished: no half is left either
+            self.discard()
+            raise
 
 
 def excerpt(source, path, start: float, end: float) -> None:

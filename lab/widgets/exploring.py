@@ -29,8 +29,6 @@ from lab.scenes import (
     open_map,
     read_names,
     regrouped,
-    shot_channels,
-    weigh,
 )
 from lab.search import SearchError, by_image, by_shot, by_text, open_archive
 from lab.show import served
@@ -108,9 +106,9 @@ class SceneExplorer(widgets.VBox):
                 widgets.HBox([map_box, self.stage], layout={"flex_flow": "row wrap"}),
             ]
         )
-        # What a slider needs is made ready meanwhile, so that nobody waits for it then.
+        # What draws maps compiles itself when first used: not while somebody waits for a slider.
         # No daemon: one that is stopped in the midst of compiled code can hang the interpreter.
-        self.getting_ready = threading.Thread(target=self._get_ready)
+        self.getting_ready = threading.Thread(target=_get_ready, args=[self.found.space[:100]])
         self.getting_ready.start()
 
     @property
@@ -140,11 +138,11 @@ class SceneExplorer(widgets.VBox):
         """Draw the map under other weights, from where shots lie now."""
         self.status.value = "Drawing the map anew ..."
         self.getting_ready.join()
-        self.found = moved(self.found, self.channels, weights)
+        self.found, near = moved(self.found, weights)
         self._draw()
         self.status.value = "Looking for scenes ..."
-        self.found = regrouped(self.found, read_names(self.workspace))
-        self.stage.texts = [page.told(shot) for shot in self.found.shots.itertuples()]
+        self.found = regrouped(self.found, near, read_names(self.workspace))
+        self.stage.texts = _texts(self.found)
         self._draw()
         self._name_scenes()
         self.status.value = (
@@ -156,17 +154,12 @@ class SceneExplorer(widgets.VBox):
         """The archive as this encoder saw it, read once."""
         return open_archive(self.workspace, self.looking)
 
-    def _get_ready(self) -> None:
-        self.channels = shot_channels(self.archive)[1]
-        space = weigh(self.channels, self.found.settings.weights)[:100]
-        lay_out(space, neighbours(space, 5), 0, rounds=5)  # it compiles itself when first used
-
     def atlas(self) -> Atlas:
         """The same map as pictures at their places; what is clicked or chosen there is so here."""
         shots = self.found.shots
         atlas = Atlas(
             self.found.points,
-            ["; ".join(filter(None, page.told(shot))) for shot in shots.itertuples()],
+            ["; ".join(filter(None, lines)) for lines in self.stage.texts],
             [
                 thumbnail_path(self.workspace, shot.film_id, shot.index, self.looking)
                 for shot in shots.itertuples()
@@ -186,11 +179,9 @@ class SceneExplorer(widgets.VBox):
         self.stage.chosen = rows
 
     def _draw(self) -> None:
-        kept, found = self.kept, self.found
-        traces = [plots.scene_trace(found, c, kept) for c in [*found.scenes.cluster, NONE]]
         with self.figure.batch_update():
             self.figure.data = []
-            self.figure.add_traces([*traces, plots.lit_trace()])
+            self.figure.add_traces(plots.map_traces(self.found, self.kept))
         self.light([])
 
     def _shot(self, said: dict):
@@ -280,15 +271,14 @@ class SceneExplorer(widgets.VBox):
 
         Where the encoder reads no words, those whose own words, film or scene say it.
         """
-        shots = self.found.shots
-        if text in set(shots.shot_id):
+        if text in set(self.found.shots.shot_id):
             self._search(partial(by_shot, self.archive, text, count=HITS))
             return
         try:
             hits = by_text(self.archive, text, load_encoder(self.looking.encoder), count=HITS)
             self._found(hits)
         except EncoderError:
-            said = [" ".join(page.told(shot)).lower() for shot in shots.itertuples()]
+            said = [" ".join(lines).lower() for lines in self.stage.texts]
             rows = [row for row, line in enumerate(said) if text and text.lower() in line]
             self.light(rows)
             self.status.value = f"{len(rows)} shots have '{text}' in their words."
@@ -311,6 +301,14 @@ class SceneExplorer(widgets.VBox):
         rows = pd.Series(self.found.shots.index, self.found.shots.shot_id)
         self.light([int(rows[one]) for one in hits.shot_id if one in rows])
         self.status.value = f"{len(hits)} shots found, the best is number 1."
+
+
+def _get_ready(space: np.ndarray) -> None:
+    lay_out(space, neighbours(space, 5), 0, rounds=5)
+
+
+def _texts(found: SceneMap) -> list[list[str]]:
+    return [page.told(shot) for shot in found.shots.itertuples()]
 
 
 def _greeting(workspace: Workspace) -> str:
@@ -345,5 +343,5 @@ def _staged(workspace: Workspace, looking: IngestSettings, found: SceneMap) -> d
             ]
             for shot in found.shots.itertuples()
         ],
-        "texts": [page.told(shot) for shot in found.shots.itertuples()],
+        "texts": _texts(found),
     }
