@@ -38,7 +38,7 @@ SIDES = (0.4, "left"), (0.6, "centre"), (1.0, "right")  # of the largest face's 
 
 # Columns that a scene is called by, and words that say little.
 TELLING = dict.fromkeys(("framing", "faces", "light", "camera", "pace"), ())
-TELLING |= {"light": ("normal",), "pace": ("calm", "lively")}
+TELLING |= {"faces": ("none",), "light": ("normal",), "pace": ("calm", "lively")}
 MOST, MORE = 0.5, 1.2  # part of a scene that says a word that tells; times as often as elsewhere
 SHOWN, SHOWS = 2, 0.15  # things that a name tells; part of the scene that shows them
 
@@ -238,5 +238,5 @@ def _many(column: str, word: str) -> str:
     if column == "framing":
         return f"{word}s"
     if column == "faces":
-        return "no faces" if word == "none" else f"{word} face{'' if word == 'one' else 's'}"
+        return f"{word} face{'' if word == 'one' else 's'}"
     return word if column != "pace" else {"still": "hardly moving", "fast": "fast"}[word]
