@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.channels import unit
-from lab.motion import LEAST, inside, within
+from lab.channels import TRACE, unit
+from lab.motion import LEAST, between_cells, inside, within
 from lab.video import EPSILON, Box, shown_at
 
 ZOOMS = (1.0, 0.9, 0.8, 0.7)  # parts of the answer's picture that the trailer's may be
@@ -21,6 +21,7 @@ FRAMES = 96  # frames of a shot that are compared at every in-point
 SPEEDS = 5  # speeds that are tried, the shot's own among them
 LAYOUT, MOVEMENT, ENDS = 0.4, 0.4, 0.2  # what counts in laying one shot beside another
 BENT = 0.1  # what a doubling or halving of the speed costs
+SEEN = 0.5  # part of a cell of the layout that is no bar, from which it is read
 HARDLY = 0.01  # picture widths a second below which movement says nothing
 
 
@@ -31,7 +32,7 @@ class Traces(NamedTuple):
     ----------
     times : ndarray of float64, shape (n,)
         Seconds.
-    layout : ndarray of float32, shape (n, 36)
+    layout : ndarray of float32, shape (n, 144)
         Where it is light and dark; unit vectors.
     movement : ndarray of float32, shape (n, 24)
         Flow on a grid of 3 x 4, to the right and down, picture widths a second.
@@ -46,17 +47,16 @@ class Traces(NamedTuple):
         """Traces from `start` to `end` (seconds) of a film, of what the one pass kept of it."""
         here = within(frames["flow_times"], start, end)
         begins = frames["flow_times"][here, 0]
-        at, box = shown_at(frames["times"], begins + EPSILON), _box(frames)
-        light = _window(frames["trace"][at], box)
-        light = light.reshape(len(light), 9, 4, 4).mean(axis=3)  # nine rows, four columns
-        flow = inside(frames["flow"][here], box).astype(np.float32)
+        at = shown_at(frames["times"], begins + EPSILON)
+        light = _window(frames, frames["trace"][at])
+        flow = inside(frames["flow"][here], Box(*frames["box"])).astype(np.float32)
         flow = flow[..., :2] * flow[..., 2:]
         flow = flow.reshape(len(flow), 3, 2, 4, 2, 2).mean(axis=(2, 4))
         return cls(begins, _layouts(_flat(light)), flow.reshape(len(flow), 24))
 
     def mirrored(self) -> Traces:
         """The same stretch seen in a mirror."""
-        layout = self.layout.reshape(-1, 9, 4)[:, :, ::-1].reshape(self.layout.shape)
+        layout = self.layout.reshape(-1, *TRACE[::-1])[:, :, ::-1].reshape(self.layout.shape)
         turned = self.movement.reshape(-1, 3, 4, 2)[:, :, ::-1] * np.float32([-1, 1])
         return self._replace(layout=layout, movement=turned.reshape(self.movement.shape))
 
@@ -160,12 +160,12 @@ def align(
     times = theirs["times"][begins] + beat[0]
     fits = begins[(times >= window[0] - EPSILON) & (times < window[1] - EPSILON)]
     begins = fits if len(fits) else begins[-1:]
-    model = _Run.of(_window(ours["trace"][at], _box(ours)))
+    model = _Run.of(_window(ours, ours["trace"][at]))
     when = theirs["times"][begins][:, None] + beat + EPSILON
     seen = theirs["trace"][shown_at(theirs["times"], when)]
     seen = seen[..., ::-1] if mirror else seen
     # The trailer's picture may be a part of the other one: a double that was cropped.
-    likeness = [model.like(_Run.of(_window(seen, _box(theirs, zoom)))) for zoom in ZOOMS]
+    likeness = [model.like(_Run.of(_window(theirs, seen, zoom))) for zoom in ZOOMS]
     return float(theirs["times"][begins[int(np.max(likeness, axis=0).argmax())]])
 
 
@@ -218,24 +218,18 @@ def _layouts(flat: np.ndarray) -> np.ndarray:
     return unit(flat - flat.mean(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def _box(frames: dict[str, np.ndarray], zoom: float = 1.0) -> Box:
-    """The picture inside its bars, or the middle of it."""
+def _window(frames: dict[str, np.ndarray], light: np.ndarray, zoom: float = 1.0) -> np.ndarray:
+    """Layouts (..., 9, 16) of the picture inside its bars, or of the middle of it, float32.
+
+    They are read between their cells; of those that are partly bar, only what is seen counts.
+    """
     box = Box(*frames["box"])
-    across = (box.right - box.left) * (1 - zoom) / 2
-    down = (box.bottom - box.top) * (1 - zoom) / 2
-    return Box(box.left + across, box.top + down, box.right - across, box.bottom - down)
-
-
-def _window(light: np.ndarray, box: Box) -> np.ndarray:
-    """Layouts (..., 9, 16) of a part of the picture, float32, read between their cells."""
     rows, columns = light.shape[-2:]
-    down = _between_cells(rows, box.top, box.bottom)
-    across = _between_cells(columns, box.left, box.right)
+    down = _part(rows, box.top, box.bottom, zoom)
+    across = _part(columns, box.left, box.right, zoom)
     return (down @ light.astype(np.float32)) @ across.T
 
 
-def _between_cells(count: int, start: float, end: float) -> np.ndarray:
-    """Weights (count, count) that read `count` cells from a part of as many."""
-    at = (start + (np.arange(count) + 0.5) / count * (end - start)) * count - 0.5
-    near = np.abs(np.clip(at, 0, count - 1)[:, None] - np.arange(count))
-    return np.maximum(0, 1 - near).astype(np.float32)
+def _part(count: int, start: float, end: float, zoom: float) -> np.ndarray:
+    off = (end - start) * (1 - zoom) / 2
+    return between_cells(count, start + off, end - off, (start, end), SEEN)

@@ -25,7 +25,7 @@ from lab import motion as motions
 from lab.encoders import Features
 from lab.faces import Face
 
-VERSION = 4
+VERSION = 5
 CHANNELS = ("subject", "composition", "colour", "motion", "framing")
 LOOKS = 3  # pictures taken of a moment, where the encoder asks for no other number
 GRID = 8  # rows and columns of the composition's layouts
@@ -145,6 +145,13 @@ def colour(pictures: np.ndarray) -> np.ndarray:
     palette = np.stack([_palette(p) for p in lab]) ** 0.5
     hues = np.concatenate([unit(palette), PLACED * places[1]], axis=1)
     return unit(np.concatenate([unit(light), vivid * unit(hues)], axis=1)).astype(np.float32)
+
+
+def tone(pictures: np.ndarray) -> np.ndarray:
+    """How coloured pictures are, float (n, 4): mean L*, a*, b* and chroma, in CIELAB."""
+    lab = _cielab(_resize(_batch(pictures), 32).permute(0, 2, 3, 1).numpy() / 255)
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    return np.concatenate([lab, chroma[..., None]], axis=3).mean(axis=(1, 2))
 
 
 def motion(flows: list[np.ndarray]) -> np.ndarray:

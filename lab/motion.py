@@ -147,21 +147,65 @@ def within(times: np.ndarray, start: float, end: float) -> slice:
 
 
 def inside(flow: np.ndarray, box: Box) -> np.ndarray:
-    """Flow of which nothing is believed on or beside black bars: their edges stand still.
+    """Flow of the picture inside its bars, as if they had been cut away.
+
+    Nothing is believed of cells on or beside bars, whose edges stand still.
 
     Parameters
     ----------
     flow : ndarray, shape (n, 6, 8, 3)
     box : Box
         The picture inside its bars.
+
+    Returns
+    -------
+    ndarray of float16, shape (n, 6, 8, 3)
     """
     rows, columns = GRID
-    down, across = np.arange(rows) / rows, np.arange(columns) / columns
-    high = (down >= box.top - EDGE) & (down + 1 / rows <= box.bottom + EDGE)
-    wide = (across >= box.left - EDGE) & (across + 1 / columns <= box.right + EDGE)
-    flow = flow.copy()
-    flow[..., 2] *= high[:, None] & wide
-    return flow
+    down = between_cells(rows, box.top, box.bottom, (box.top - EDGE, box.bottom + EDGE))
+    across = between_cells(columns, box.left, box.right, (box.left - EDGE, box.right + EDGE))
+    trust = flow[..., 2:].astype(np.float32)
+    parts = np.concatenate([flow[..., :2] * trust, trust], axis=-1)
+    moved, trust = np.split(np.einsum("ir,js,nrsk->nijk", down, across, parts), [2], axis=-1)
+    scale = np.float32([box.right - box.left, box.bottom - box.top])
+    moved /= np.maximum(trust, 1e-3) * scale
+    return np.concatenate([moved, trust], axis=-1).astype(np.float16)
+
+
+def between_cells(
+    count: int, start: float, end: float, seen: tuple[float, float] = (0.0, 1.0), least: float = 1.0
+) -> np.ndarray:
+    """Weights that read as many cells from a part of a row of cells, `start` to `end`.
+
+    Parameters
+    ----------
+    count : int
+    start, end : float
+        In parts of the row.
+    seen : tuple of float
+        Where the row is no black bar.
+    least : float
+        Part of a cell that must be seen for it to be read; what it lacks is made up for.
+
+    Returns
+    -------
+    ndarray of float32, shape (count, count)
+        Zero where no cell can be read.
+
+    Examples
+    --------
+    >>> between_cells(4, 0, 0.5).round(2).tolist()[1]
+    [0.75, 0.25, 0.0, 0.0]
+    """
+    first = np.maximum(np.arange(count) / count, seen[0])
+    last = np.minimum(np.arange(1, count + 1) / count, seen[1])
+    part = np.maximum(0, last - first) * count
+    known = np.flatnonzero(part >= least - EPSILON)
+    weights = np.zeros((count, count), np.float32)
+    at, middles = start + (np.arange(count) + 0.5) / count * (end - start), (first + last) / 2
+    for cell, one in zip(known, np.eye(len(known)), strict=True):
+        weights[:, cell] = np.interp(at, middles[known], one) / part[cell]
+    return weights
 
 
 def camera(flow: np.ndarray) -> tuple[Camera, np.ndarray]:

@@ -6,7 +6,16 @@ import pytest
 
 from lab import motion
 from lab.language import camera_word, speed_of
-from lab.motion import MotionFinder, camera, inside, mirrored, motion_vector, movement, within
+from lab.motion import (
+    MotionFinder,
+    between_cells,
+    camera,
+    inside,
+    mirrored,
+    motion_vector,
+    movement,
+    within,
+)
 from lab.video import WHOLE, Box
 
 RATE, SIZE = 24, (256, 144)
@@ -144,11 +153,23 @@ def test_flow_across_a_cut_belongs_to_no_shot():
     assert found[0, 0] == pytest.approx(0.5) and found[-1, 1] == pytest.approx(0.9)
 
 
-def test_bars_are_not_believed():
-    flow = np.ones((2, 6, 8, 3), np.float16)
-    assert inside(flow, WHOLE)[..., 2].all()
-    high = inside(flow, Box(0, 0.12, 1, 0.88))[..., 2]
-    assert not high[:, [0, 5]].any() and high[:, 1:5].all()
-    wide = inside(flow, Box(0.125, 0, 0.875, 1))[..., 2]
-    assert not wide[:, :, [0, 7]].any() and wide[:, :, 1:7].all()
-    assert flow.all()
+def test_flow_inside_bars_is_that_of_the_picture_without_them():
+    rng = np.random.default_rng(4)
+    flow = np.dstack([rng.normal(size=(2, 48, 2)), np.ones((2, 48, 1))]).reshape(2, 6, 8, 3)
+    np.testing.assert_allclose(inside(flow, WHOLE), flow, atol=2e-3)
+    # A bar of a row above and below, a column to the left: what is left fills the grid.
+    boxed = np.zeros((2, 6, 8, 3))
+    boxed[:, 1:5, 1:] = [0.7, -0.4, 1]
+    boxed[:, 0, :, :2] = boxed[:, 5, :, :2] = 9  # nothing of it may be believed
+    found = inside(boxed, Box(1 / 8, 1 / 6, 1, 5 / 6))
+    np.testing.assert_allclose(found[..., 2], 1, atol=2e-3)
+    np.testing.assert_allclose(found[..., :2] - [0.7 * 8 / 7, -0.4 * 6 / 4], 0, atol=2e-3)
+    assert not inside(flow, Box(0, 0.4, 1, 0.6))[..., 2].any()  # no cell is free of bars
+
+
+def test_cells_are_read_between_and_past_bars():
+    middle = between_cells(4, 0.25, 0.75) @ [0, 1, 2, 3]
+    np.testing.assert_allclose(middle, [0.75, 1.25, 1.75, 2.25])
+    # A cell that is a quarter bar shows three quarters of its light, about a middle further in.
+    row = np.array([0.75 * 4, 4, 4, 4])
+    np.testing.assert_allclose(between_cells(4, 1 / 16, 1, (1 / 16, 1), 0.5) @ row, 4, atol=1e-6)
