@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
@@ -162,6 +163,11 @@ class PackagedEncoder:
             names[k] if sure >= least else ""
             for k, sure in zip(best.tolist(), likely.tolist(), strict=True)
         ]
+
+    def meanings(self) -> pd.DataFrame:
+        """What each number of the pooled features says for each word: a column a word."""
+        weight = self.model._fc.weight.detach().float().cpu().numpy()
+        return pd.DataFrame(weight.T, columns=_imagenet())
 
 
 def _fused(model: torch.nn.Module) -> torch.nn.Module:

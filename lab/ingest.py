@@ -78,6 +78,7 @@ class Archive:
     shots: pd.DataFrame
     moments: pd.DataFrame
     vectors: dict[str, np.ndarray]
+    encoder: str = ""  # by which `subject` was seen
 
 
 def film_key() -> str:
@@ -441,6 +442,7 @@ def load_archive(
         every,
         pd.concat(moments, ignore_index=True) if moments else none[1],
         {name: np.concatenate(parts) for name, parts in vectors.items()},
+        settings.encoder,
     )
 
 

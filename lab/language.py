@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from lab.faces import Face
 from lab.framing import MEDIUM, SCALES
 from lab.motion import Movement
 
-VERSION = 4
-WORDS = ("framing", "camera", "light", "faces", "face_at", "pace", "shows")
+VERSION = 5
+WORDS = ("framing", "camera", "light", "palette", "faces", "face_at", "pace", "shows")
 SURE = 0.4  # likelihood from which a scale is told, the three medium ones taken together
 # What a camera does: from which speed on (picture widths a second; of a zoom, growth a second),
 # and its words for less than nothing and for more.
@@ -32,15 +31,12 @@ SHAKE = 0.027  # widths a second, from which a camera is held by hand
 REST = 0.02  # widths a second, below which what is seen of the background stands still
 DEPTH = 0.35  # from which near things pass so much faster that the camera itself travels
 DARK, BRIGHT = 70, 165  # mean brightness (0-255)
+NIGHT, GREYS, PALE = 5, 1.5, 7  # CIELAB: L* below which no hue is told; chroma of grey, of muted
+ONE_HUE = 0.7  # part of the chroma that goes one way, from which a picture has one hue
+HUES = (100, "warm"), (180, "green"), (300, "cold"), (330, "purple"), (361, "warm")  # degrees
 PACES = (0.012, "still"), (0.05, "calm"), (0.15, "lively"), (np.inf, "fast")  # widths a second
 COUNTS = ("none", "one", "two", "three", "many")
 SIDES = (0.4, "left"), (0.6, "centre"), (1.0, "right")  # of the largest face's middle
-
-# Columns that a scene is called by, and words that say little.
-TELLING = dict.fromkeys(("framing", "faces", "light", "camera", "pace"), ())
-TELLING |= {"faces": ("none",), "light": ("normal",), "pace": ("calm", "lively")}
-MOST, MORE = 0.5, 1.2  # part of a scene that says a word that tells; times as often as elsewhere
-SHOWN, SHOWS = 2, 0.15  # things that a name tells; part of the scene that shows them
 
 
 def words_of(
@@ -48,6 +44,7 @@ def words_of(
     faces: Sequence[Sequence[Face]],
     move: Movement | None,
     brightness: float,
+    tone: np.ndarray,
     shows: str = "",
 ) -> dict[str, str]:
     """A shot in words, one for each of `WORDS`.
@@ -62,6 +59,8 @@ def words_of(
         None where too few frames were seen to tell.
     brightness : float
         Mean of the pictures, 0 to 255.
+    tone : ndarray, shape (4,)
+        Mean L*, a*, b* and chroma of the pictures, in CIELAB.
     shows : str
         What is seen there, in the encoder's own words.
     """
@@ -71,6 +70,7 @@ def words_of(
         "framing": framing_word(scales.mean(axis=0)),
         "camera": camera_word(move) if move else "",
         "light": "dark" if brightness < DARK else "bright" if brightness > BRIGHT else "normal",
+        "palette": palette_word(tone),
         "faces": COUNTS[min(number, len(COUNTS) - 1)],
         "face_at": _below(SIDES, largest.x) if number else "",
         "pace": _below(PACES, speed_of(move)) if move else "",
@@ -99,6 +99,23 @@ def framing_word(likely: np.ndarray) -> str:
     best = int(likely.argmax())
     sure = likely[MEDIUM].sum() if best in range(*MEDIUM.indices(len(SCALES))) else likely[best]
     return SCALES[best] if sure >= SURE else ""
+
+
+def palette_word(tone: np.ndarray) -> str:
+    """How a picture is coloured, from its mean L*, a*, b* and chroma in CIELAB.
+
+    >>> palette_word(np.array([50, 0, 0.2, 0.5])), palette_word(np.array([50, 10, 20, 25]))
+    ('black and white', 'warm')
+    """
+    light, a, b, chroma = tone
+    if light < NIGHT:
+        return ""
+    if chroma < PALE:
+        return "black and white" if chroma < GREYS else "muted"
+    if np.hypot(a, b) < ONE_HUE * chroma:
+        return "many colours"
+    angle = np.degrees(np.arctan2(b, a)) % 360
+    return next(word for bound, word in HUES if angle < bound)
 
 
 def camera_word(move: Movement) -> str:
@@ -166,42 +183,6 @@ def why(
     return sentence[0].upper() + sentence[1:] + "."
 
 
-def scene_name(inside: pd.DataFrame, every: pd.DataFrame) -> str:
-    """A scene in film language: what most of its shots are, and what they show.
-
-    Parameters
-    ----------
-    inside, every : DataFrame
-        Shots of the scene, and of the archive.
-
-    Examples
-    --------
-    >>> words = {"framing": "close-up", "faces": "one", "light": "dark", "camera": "static"}
-    >>> shots = pd.DataFrame([words | {"pace": "calm", "shows": "suit", "flags": ""}] * 3)
-    >>> scene_name(shots, shots)
-    'close-ups · suit'
-    """
-    told = {}
-    for kind in ("title", "leader", "testcard"):
-        if inside["flags"].str.contains(kind).mean() >= MOST:
-            told[f"{kind}s"] = MORE
-    for column, passed_over in TELLING.items():
-        share = (
-            inside[column].value_counts(normalize=True).drop(["", *passed_over], errors="ignore")
-        )
-        if len(share):
-            word = share.index[0]
-            more = share.iloc[0] / (every[column] == word).mean()
-            told[_many(column, word)] = more if share.iloc[0] >= MOST else share.iloc[0] - MOST
-    best = max(told, key=told.get, default="")
-    words = ", ".join(word for word, more in told.items() if more >= MORE or word == best)
-    seen = inside.shows[inside.shows != ""].value_counts()
-    often = seen[seen >= max(2, SHOWS * len(inside))]
-    usual = every.shows.value_counts()
-    rare = (often**1.5 / usual[often.index]).sort_values(ascending=False, kind="stable")
-    return " · ".join(filter(None, [words, ", ".join(rare.index[:SHOWN])])) or "shots"
-
-
 def _framings(one: str, other: str) -> str:
     if not one or not other:
         return ""
@@ -232,11 +213,3 @@ def _turned(word: str) -> str:
 
 def _below(steps, value: float) -> str:
     return next(word for bound, word in steps if value <= bound or bound == steps[-1][0])
-
-
-def _many(column: str, word: str) -> str:
-    if column == "framing":
-        return f"{word}s"
-    if column == "faces":
-        return f"{word} face{'' if word == 'one' else 's'}"
-    return word if column != "pace" else {"still": "hardly moving", "fast": "fast"}[word]

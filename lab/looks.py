@@ -38,6 +38,7 @@ class _Seen:
     pooled: list[np.ndarray] = field(default_factory=list)
     faces: list[list[faces.Face]] = field(default_factory=list)
     light: list[float] = field(default_factory=list)
+    tones: list[np.ndarray] = field(default_factory=list)
 
 
 def look(
@@ -108,6 +109,7 @@ def _moments(proxy: Path, frames, box: Box, moments: pd.DataFrame, encoder):
         seen.pooled += list(pooled)
         seen.faces += [faces.find_faces(picture) for picture in middles]
         seen.light += [float(picture.mean()) for picture in middles]
+        seen.tones += list(channels.tone(middles))
     return {name: np.concatenate(rows) for name, rows in found.items()}, seen
 
 
@@ -119,6 +121,7 @@ def _words(shot, owned: np.ndarray, frames, scales: np.ndarray, seen: _Seen) -> 
         [seen.faces[k] for k in owned],
         motion.movement(flow) if len(flow) >= motion.LEAST else None,
         float(np.mean([seen.light[k] for k in owned])),
+        np.mean([seen.tones[k] for k in owned], axis=0),
         packaged().words(pooled, SURE)[0],
     )
 

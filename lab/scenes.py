@@ -19,9 +19,10 @@ from sklearn.manifold import trustworthiness
 
 from lab.channels import Calibration, unit
 from lab.ingest import Archive, IngestSettings
-from lab.language import scene_name
 from lab.layout import NONE, axes_of, group, lay_out, neighbours, place
 from lab.likeness import Weights
+from lab.naming import scene_names, senses
+from lab.render import clock
 from lab.search import open_archive
 from lab.store import Workspace, key_of, read_json, read_table, write_json, write_whole
 
@@ -65,6 +66,8 @@ class SceneMap:
     space : ndarray of float32, shape (shots, d)
         Where they lie by all, weighted; near is alike.
     settings : SceneSettings
+    senses : DataFrame or None
+        What the axes of the subject say, from `lab.naming.senses`.
     placed : int
         Shots that came after the map was drawn.
     """
@@ -74,6 +77,7 @@ class SceneMap:
     channels: dict[str, np.ndarray]
     space: np.ndarray
     settings: SceneSettings
+    senses: pd.DataFrame | None = None
     placed: int = 0
 
     @property
@@ -146,10 +150,10 @@ def extend(
 
     Shots that stand on the map stay where they are; those that are gone, leave.
     """
-    shots, channels = shot_channels(archive)
+    shots, channels, meanings = shot_channels(archive)
     there = shots.shot_id.isin(kept.shot_id).to_numpy()
     if not there.any():
-        return _drawn(shots, channels, settings, names)
+        return _drawn(shots, channels, meanings, settings, names)
     space = weigh(channels, settings.weights)
     rows = kept.set_index("shot_id").loc[shots.shot_id[there]]
     points, cluster = np.zeros((len(shots), 2)), np.zeros(len(shots), int)
@@ -158,10 +162,10 @@ def extend(
     if len(new):
         points[new], cluster[new] = place(space[new], space[there], points[there], cluster[there])
     shots = shots.assign(x=points[:, 0], y=points[:, 1], cluster=cluster)
-    return named(SceneMap(shots, NAMELESS, channels, space, settings, len(new)), names)
+    return named(SceneMap(shots, NAMELESS, channels, space, settings, meanings, len(new)), names)
 
 
-def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict, pd.DataFrame | None]:
     """An archive's shots, and where each lies by each channel.
 
     Returns
@@ -171,6 +175,8 @@ def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict[str, np.ndarray]
         ``title`` and ``path`` of the film.
     channels : dict of ndarray of float32, shape (len(shots), d)
         The mean of a shot's moments, on at most `AXES` principal axes.
+    senses : DataFrame or None
+        From `lab.naming.senses`.
     """
     flags, moments = archive.shots["flags"], archive.moments
     seen = archive.shots.shot_id.isin(moments.shot_id) & ~flags.str.contains("black|flat")
@@ -182,7 +188,9 @@ def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict[str, np.ndarray]
     lasts = (moments.end - moments.start).to_numpy(np.float32)[own]
     share = csr_array((lasts / np.bincount(row, lasts)[row], (row, np.arange(len(row)))))
     ready = Calibration.fit(archive.vectors).apply(archive.vectors)
-    return shots, {name: axes_of(share @ vectors[own]) for name, vectors in ready.items()}
+    means = {name: share @ vectors[own] for name, vectors in ready.items()}
+    channels = {name: axes_of(vectors) for name, vectors in means.items()}
+    return shots, channels, senses(channels["subject"], means["subject"], archive.encoder)
 
 
 def weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
@@ -341,7 +349,7 @@ def read_names(workspace: Workspace) -> list[dict]:
 
 def named(found: SceneMap, names: Sequence[dict]) -> SceneMap:
     """A map whose scenes bear the names that were given to most of their shots."""
-    scenes = _scenes(found.shots, found.space)
+    scenes = _scenes(found)
     for entry in names:
         inside = Counter(found.shots.cluster[_showing(found.shots, entry["shots"])])
         cluster, count = max(inside.items(), key=lambda pair: pair[1], default=(NONE, 0))
@@ -375,29 +383,33 @@ def _showing(shots: pd.DataFrame, places: list) -> np.ndarray:
     return shown
 
 
-def _drawn(shots, channels, settings: SceneSettings, names: Sequence[dict]) -> SceneMap:
+def _drawn(shots, channels, meanings, settings: SceneSettings, names: Sequence[dict]) -> SceneMap:
     space = weigh(channels, settings.weights)
     near = neighbours(space, settings.neighbours)
     points, cluster = lay_out(space, near, settings.seed), group(space, near, settings.seed)
     shots = shots.assign(x=points[:, 0], y=points[:, 1], cluster=cluster)
-    return named(SceneMap(shots, NAMELESS, channels, space, settings), names)
+    return named(SceneMap(shots, NAMELESS, channels, space, settings, meanings), names)
 
 
-def _scenes(shots: pd.DataFrame, space: np.ndarray) -> pd.DataFrame:
+def _scenes(found: SceneMap) -> pd.DataFrame:
     """The scenes table, with names in film language."""
-    rows, used, ways = [], Counter(), unit(space)
+    rows, ways, shots = [], unit(found.space), found.shots
     for cluster, inside in shots[shots.cluster != NONE].groupby("cluster"):
         likeness = ways[inside.index] @ unit(ways[inside.index].mean(axis=0))
-        name = scene_name(inside, shots)
-        used[name] += 1
         rows.append(
             {
                 "cluster": int(cluster),
-                "name": name if used[name] == 1 else f"{name} ({used[name]})",
+                "name": "",
                 "size": len(inside),
                 "tightness": float(likeness.mean()),
                 "exemplar": inside.shot_id.iloc[int(likeness.argmax())],
                 "named": False,
             }
         )
-    return pd.DataFrame(rows, columns=NAMELESS.columns)
+    scenes = pd.DataFrame(rows, columns=NAMELESS.columns)
+    first = shots.set_index("shot_id").loc[scenes.exemplar]
+    exemplars = [f"{one.title} {clock(one.start)}" for one in first.itertuples()]
+    exemplars = dict(zip(scenes.cluster, exemplars, strict=True))
+    weights, subject = found.settings.weights, found.channels["subject"]
+    names = scene_names(shots, weights, exemplars, subject, found.senses)
+    return scenes.assign(name=scenes.cluster.map(names))

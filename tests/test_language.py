@@ -1,15 +1,15 @@
 """Words and sentences, from numbers with known answers."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from lab.faces import Face
 from lab.framing import SCALES
-from lab.language import WORDS, scene_name, why, words_of
+from lab.language import WORDS, why, words_of
 from lab.motion import Movement
 
 STILL = Movement(0.0, 0.0, 0.0, (0.0, 0.0, 0.0), 0.0, 0.0, 0.0, 0.0)
+GREY = np.array([40.0, 0.0, 0.5, 0.8])
 CLOSE = np.eye(len(SCALES))[[1, 1, 2]]
 
 
@@ -19,12 +19,13 @@ def moving(**values):
 
 def test_a_shot_in_words():
     faces = [[Face(0.25, 0.4, 0.3, 0.6, 0.9)], [Face(0.3, 0.4, 0.3, 0.5, 0.9)], []]
-    found = words_of(CLOSE, faces, moving(right=-0.2, things=0.01), 40.0, "suit")
+    found = words_of(CLOSE, faces, moving(right=-0.2, things=0.01), 40.0, GREY, "suit")
     assert tuple(found) == WORDS
     assert found == {
         "framing": "close-up",
         "camera": "pan left",
         "light": "dark",
+        "palette": "black and white",
         "faces": "one",
         "face_at": "left",
         "pace": "fast",
@@ -33,13 +34,13 @@ def test_a_shot_in_words():
 
 
 def test_what_cannot_be_told_is_left_open():
-    found = words_of(CLOSE, [[], [], []], None, 100.0)
+    found = words_of(CLOSE, [[], [], []], None, 100.0, GREY)
     assert found["camera"] == found["pace"] == found["face_at"] == found["shows"] == ""
     assert found["faces"] == "none" and found["light"] == "normal"
     vague = np.array([[0.3, 0.0, 0.1, 0.1, 0.15, 0.2, 0.15]])
-    assert words_of(vague, [[]], None, 100.0)["framing"] == ""
+    assert words_of(vague, [[]], None, 100.0, GREY)["framing"] == ""
     medium = np.array([[0.3, 0.0, 0.1, 0.31, 0.0, 0.29, 0.0]])  # the three in the middle are one
-    assert words_of(medium, [[]], None, 100.0)["framing"] == "medium shot"
+    assert words_of(medium, [[]], None, 100.0, GREY)["framing"] == "medium shot"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,24 @@ def test_what_cannot_be_told_is_left_open():
     ],
 )
 def test_camera_words(move, word):
-    assert words_of(CLOSE, [[]], move, 100.0)["camera"] == word
+    assert words_of(CLOSE, [[]], move, 100.0, GREY)["camera"] == word
+
+
+@pytest.mark.parametrize(
+    ("tone", "word"),
+    [
+        ((2, 0, 0, 0), ""),  # night
+        ((50, 1, 3, 4), "muted"),
+        ((50, 20, 0, 22), "warm"),
+        ((50, 10, 20, 25), "warm"),
+        ((50, -20, 10, 25), "green"),
+        ((50, 0, -20, 25), "cold"),
+        ((50, 20, -15, 26), "purple"),
+        ((50, 3, 3, 25), "many colours"),
+    ],
+)
+def test_palettes(tone, word):
+    assert words_of(CLOSE, [[]], None, 100.0, np.array(tone, float))["palette"] == word
 
 
 def test_a_mirrored_answer_is_spoken_of_as_it_is_shown():
@@ -78,16 +96,3 @@ def test_nothing_in_common_is_still_a_sentence():
     assert why(one, other, {"colour": 0.5}).startswith(
         "An extreme long shot answered by a medium shot; most"
     )
-
-
-def test_names_are_made_of_what_sets_a_scene_apart():
-    words = {"framing": "long shot", "faces": "none", "light": "normal", "camera": "static"}
-    words |= {"pace": "calm", "shows": "", "flags": ""}
-    every = pd.DataFrame([words] * 20)
-    scene = every.iloc[:5].assign(
-        light="dark", shows=["suit", "suit", "bow tie", "suit", "bow tie"]
-    )
-    every = pd.concat([scene, every.iloc[5:]])
-    assert scene_name(scene, every) == "dark · suit, bow tie"
-    titles = scene.assign(flags="title still", framing="", faces="", light="", shows="")
-    assert scene_name(titles.assign(camera=""), every) == "titles"

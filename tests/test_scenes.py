@@ -151,6 +151,7 @@ def test_two_films_meet_where_they_mix_and_are_alone_where_not():
     # Kind 0 is shared by both; the others belong to one film each.
     film = np.where(kind == 0, np.where(np.arange(120) % 2, "one", "two"), "one")
     archive.shots["film_id"] = np.where(kind == 2, "two", film)
+    archive.films["film_id"] = ["one", "two"]
     found = draw_map(archive)
     table = compare(found, "one", ["two"])
     assert len(table) == 120 and set(table.side[table.film_id == "one"]) == {"one"}
