@@ -1,7 +1,7 @@
 """The scene map by itself, without a notebook: a page that opens anywhere, or a picture.
 
-A page holds plotly, the points and every shot's thumbnail, so that it needs no other file; as a
-picture the map shows the thumbnails themselves at their places.
+A page holds the points and every shot's thumbnail, and what draws them, so that it needs no other
+file; as a picture the map shows the thumbnails at their places, none hiding another.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
-from tqdm.auto import tqdm
 
+from lab.atlas import SCRIPT, sprites, tile_of
 from lab.language import caption
 from lab.layout import NONE
-from lab.plots import look_of, scene_map
+from lab.plots import COLOURS, SYMBOLS, look_of
 from lab.render import clock
 from lab.scenes import SceneMap
 from lab.store import write_whole
 
-# Most width and height of a page's thumbnails, in pixels; of a map of many shots.
-CARD, SMALL, MANY = (320, 180), (160, 90), 1500
+MANY = 1500  # shots from which tiles of a picture may hide each other
 SIZE = (2400, 1500)  # pixels of a picture of the map
 TILES, NARROW, WIDE = 0.5, 24, 160  # part of it that shots fill; width of one, pixels
 LEGEND = 460  # pixels of its width that the names of the scenes take
+PAPER = SIZE[0] - LEGEND, SIZE[1]
+PAGE = 1600, 1200  # the shape of a page's map
 
 
 def write_map(found: SceneMap, thumbnails: Callable[[str, int], Path], out) -> None:
@@ -58,22 +59,37 @@ def write_map(found: SceneMap, thumbnails: Callable[[str, int], Path], out) -> N
 
 
 def as_page(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
-    """A page that needs no other file; hover, arrow keys and clicks show the shots."""
-    shots, most = [], CARD if len(found.shots) <= MANY else SMALL
-    for shot in tqdm(found.shots.itertuples(), desc="map", total=len(found.shots), unit="shot"):
-        picture = _jpeg(thumbnails(shot.film_id, shot.index), most)
-        shots.append({"text": told(shot), "picture": base64.b64encode(picture).decode()})
-    # A title must not end the script that it stands in.
-    data = json.dumps(shots).replace("</", "<\\/")
-    figure = scene_map(found, width=1100, height=850)
-    drawn = figure.to_html(full_html=False, include_plotlyjs=True, div_id="map")
-    here = Path(__file__)
-    return Template(here.with_name("page.html").read_text("utf-8")).substitute(
-        count=f"{len(found.shots)} shots of {found.shots.film_id.nunique()} films",
-        figure=drawn,
-        script=here.with_name("hover.js").read_text("utf-8"),
-        shots=data,
+    """A page that needs no other file: the map as pictures, to be moved through."""
+    shots, tile = found.shots, tile_of(len(found.shots))
+    pictures = [thumbnails(shot.film_id, shot.index) for shot in shots.itertuples()]
+    data = {
+        "places": _text((on_paper(found, PAGE) * (1, -1)).astype("<f4").tobytes()),
+        "texts": ["; ".join(filter(None, told(shot)[:2])) for shot in shots.itertuples()],
+        "groups": shots.cluster.tolist(),
+        "names": {str(group): name for group, name in found.names.items()},
+        "scenes": [
+            {"group": row.cluster, "text": f"{row.cluster}  {row.name} ({row.size})"}
+            for row in found.scenes.itertuples()
+        ],
+        "sheets": [_text(sheet) for sheet in sprites(pictures, tile)],
+        "tile": tile,
+        "colours": COLOURS,
+        "symbols": list(SYMBOLS),
+        "chosen": [],
+        "lit": [],
+        "clicked": -1,
+    }
+    page = Path(__file__).with_name("page.html").read_text("utf-8")
+    return Template(page).substitute(
+        count=f"{len(shots)} shots of {shots.film_id.nunique()} films",
+        script=SCRIPT.read_text("utf-8"),
+        # A title must not end the script that it stands in.
+        data=json.dumps(data).replace("</", "<\\/"),
     )
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def told(shot) -> list[str]:
@@ -86,7 +102,7 @@ def as_png(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> bytes:
     """The map as a picture of thumbnails, with the names of its scenes beside it."""
     sheet, most = Image.new("RGB", SIZE, (18, 18, 18)), _tile(len(found.shots))
     draw = ImageDraw.Draw(sheet)
-    for place, shot in zip(_on_paper(found), found.shots.itertuples(), strict=True):
+    for place, shot in zip(on_paper(found), found.shots.itertuples(), strict=True):
         tile = Image.open(io.BytesIO(_jpeg(thumbnails(shot.film_id, shot.index), most)))
         left, top = (round(p - side / 2) for p, side in zip(place, tile.size, strict=True))
         sheet.paste(tile, (left, top))
@@ -109,7 +125,7 @@ def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE[0]} {SIZE[1]}" '
         'font-family="sans-serif"><rect width="100%" height="100%" fill="#121212"/>'
     ]
-    for place, shot in zip(_on_paper(found), found.shots.itertuples(), strict=True):
+    for place, shot in zip(on_paper(found), found.shots.itertuples(), strict=True):
         picture = _jpeg(thumbnails(shot.film_id, shot.index), (2 * wide, 2 * high))
         x, y = place - np.array([wide, high]) / 2
         number = shot.cluster if shot.cluster != NONE else ""
@@ -130,29 +146,41 @@ def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
     return "\n".join([*parts, "</svg>"])
 
 
-def _on_paper(found: SceneMap) -> np.ndarray:
-    """Where shots lie on the picture, in pixels, (n, 2): of not too many, beside each other."""
+def on_paper(found: SceneMap, size: tuple[int, int] = PAPER) -> np.ndarray:
+    """Where shots lie on a picture: of not too many, beside each other, none hiding another.
+
+    Parameters
+    ----------
+    found : SceneMap
+    size : tuple of int
+        Width and height of the picture, in pixels.
+
+    Returns
+    -------
+    ndarray of float, shape (n, 2)
+        Pixels to the right and down.
+    """
     points = found.points * (1, -1)
     points = points - points.min(axis=0)
-    edge = np.array(_tile(len(points)))
-    room = np.array([SIZE[0] - LEGEND, SIZE[1]]) - 2 * edge
+    edge = np.array(_tile(len(points), size))
+    room = np.array(size) - 2 * edge
     places = edge + points * room / np.maximum(points.max(axis=0), 1e-6)  # no unit: it fills all
-    return places if len(places) > MANY else _apart(places, edge)
+    return places if len(places) > MANY else _apart(places, edge, size)
 
 
-def _apart(places: np.ndarray, tile: np.ndarray) -> np.ndarray:
+def _apart(places: np.ndarray, tile: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Places moved as little as can be, so that no tile hides another: (n, 2)."""
     step = tile + 6
-    columns, rows = (np.array([SIZE[0] - LEGEND, SIZE[1]]) // step).astype(int)
+    columns, rows = (np.array(size) // step).astype(int)
     cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
     free = (cells + 0.5) * step
     _, taken = linear_sum_assignment(cdist(places, free, "sqeuclidean"))
     return free[taken]
 
 
-def _tile(count: int) -> tuple[int, int]:
+def _tile(count: int, size: tuple[int, int] = PAPER) -> tuple[int, int]:
     """Width and height of a shot, so that they cover as much of the map as looks well."""
-    area = TILES * (SIZE[0] - LEGEND) * SIZE[1] / max(count, 1)
+    area = TILES * size[0] * size[1] / max(count, 1)
     wide = round(min(max((area * 16 / 9) ** 0.5, NARROW), WIDE))
     return wide, round(wide * 9 / 16)
 

@@ -2,13 +2,14 @@
 
 import base64
 import io
+import json
 import re
 import xml.etree.ElementTree as ET
 from functools import partial
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lab import cli, page
 from lab.ingest import ingest, load_archive, thumbnail_path
@@ -30,6 +31,11 @@ def house(tmp_path_factory):
     return workspace
 
 
+def held(text):
+    """The data that a page holds."""
+    return json.loads(re.search(r"const archive = (.*);\n", text)[1])
+
+
 def lab(*words):
     return cli.main([str(word) for word in words])
 
@@ -38,16 +44,17 @@ def test_a_page_needs_no_other_file_and_holds_every_thumbnail(house, tmp_path, c
     assert lab("map", "--work", house.root) == 0
     assert "6 shots, 1 scene ->" in capsys.readouterr().out
     text = (house.out / "map.html").read_text("utf-8")
-    assert not re.search(r"<(script|link|img|iframe)[^>]* (src|href)=", text.split("<script")[0])
-    assert "<script src" not in text and "attend(" in text
-    pictures = re.findall(r'"picture": "([^"]+)"', text)
-    assert len(pictures) == 6
-    shots = open_map(house).shots
-    for shot, picture in zip(shots.itertuples(), pictures, strict=True):
-        told = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))), float)
-        kept = Image.open(thumbnail_path(house, shot.film_id, shot.index))
-        kept.thumbnail(page.CARD)
-        assert np.abs(told - np.asarray(kept, float)).mean() < 6
+    assert not re.search(r"<(script|link|img|iframe)[^>]* (src|href)=", text)
+    shots, kept = open_map(house).shots, held(text)
+    assert [told.split("  ")[0] for told in kept["texts"]] == shots.title.tolist()
+    assert kept["groups"] == shots.cluster.tolist() and len(kept["scenes"]) == 1
+    sheet = Image.open(io.BytesIO(base64.b64decode(kept["sheets"][0])))
+    wide, high = kept["tile"]
+    for k, shot in enumerate(shots.itertuples()):
+        left, top = k % (2048 // wide) * wide, k // (2048 // wide) * high
+        told = np.asarray(sheet.crop((left, top, left + wide, top + high)), float)
+        picture = Image.open(thumbnail_path(house, shot.film_id, shot.index))
+        assert np.abs(told - np.asarray(ImageOps.pad(picture, (wide, high)), float)).mean() < 6
     # A title cannot end the script that it stands in.
     assert text.count("</script>") == text.count("<script")
 
@@ -58,7 +65,7 @@ def test_a_picture_shows_the_thumbnails_where_the_shots_lie(house, tmp_path):
     drawn = np.asarray(Image.open(tmp_path / "map.png"), float)
     assert drawn.shape == (page.SIZE[1], page.SIZE[0], 3)
     shown = 0
-    for (x, y), shot in zip(page._on_paper(found), found.shots.itertuples(), strict=True):
+    for (x, y), shot in zip(page.on_paper(found), found.shots.itertuples(), strict=True):
         tile = Image.open(thumbnail_path(house, shot.film_id, shot.index))
         tile.thumbnail(page._tile(6))
         left, top = round(x - tile.width / 2), round(y - tile.height / 2)

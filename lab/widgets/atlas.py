@@ -2,64 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import anywidget
 import numpy as np
 import traitlets
-from PIL import Image, ImageOps
-from tqdm.auto import tqdm
 
-TILE = (64, 36)  # pixels of a picture on a sheet
-COLUMNS, MOST = 32, 1600  # tiles in a row of a sheet, and on a sheet
-GREY = (128, 128, 128)  # what stands where there is no picture
-
-
-def sprites(paths: Sequence[str | Path]) -> list[bytes]:
-    """Small pictures side by side on few sheets, so that a browser can draw thousands of them.
-
-    Picture k stands on sheet ``k // 1600``; of the tiles there, 64 x 36 pixels each and 32 a row,
-    it is number ``k % 1600``. It keeps its shape, with black bars; one that cannot be read is a
-    grey tile.
-
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        Pictures of any size.
-
-    Returns
-    -------
-    list of bytes
-        JPEGs, 2048 pixels wide and as high as their rows ask for.
-
-    Examples
-    --------
-    >>> sprites([])
-    []
-    """
-    sheets = []
-    with tqdm(total=len(paths), desc="atlas", unit="picture", disable=len(paths) < 200) as bar:
-        for first in range(0, len(paths), MOST):
-            here = paths[first : first + MOST]
-            sheet = Image.new("RGB", (COLUMNS * TILE[0], -(-len(here) // COLUMNS) * TILE[1]))
-            for k, path in enumerate(here):
-                sheet.paste(_tile(path), (k % COLUMNS * TILE[0], k // COLUMNS * TILE[1]))
-                bar.update()
-            buffer = io.BytesIO()
-            sheet.save(buffer, "JPEG", quality=80)
-            sheets.append(buffer.getvalue())
-    return sheets
-
-
-def _tile(path) -> Image.Image:
-    try:
-        with Image.open(path) as picture:
-            picture.draft("RGB", (2 * TILE[0], 2 * TILE[1]))  # a JPEG is read no larger than needed
-            return ImageOps.pad(picture.convert("RGB"), TILE)
-    except OSError:
-        return Image.new("RGB", TILE, GREY)
+from lab.atlas import SCRIPT, sprites, tile_of
+from lab.plots import COLOURS, SYMBOLS
 
 
 class Atlas(anywidget.AnyWidget):
@@ -79,6 +29,8 @@ class Atlas(anywidget.AnyWidget):
         A picture of each shot.
     groups : list of int, optional
         The cluster of each shot, -1 for none; marked by outline, symbol and number.
+    names : mapping, optional
+        What the clusters are called, on the map.
     **traits
         First values of the traits below.
 
@@ -101,16 +53,28 @@ class Atlas(anywidget.AnyWidget):
     In a notebook: ``Atlas(shots[["x", "y"]].to_numpy(), texts, pictures, shots.cluster.tolist())``.
     """
 
-    _esm = Path(__file__).with_name("atlas.js")
+    _esm = SCRIPT
     places = traitlets.Bytes().tag(sync=True)
     texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     groups = traitlets.List(traitlets.Int()).tag(sync=True)
+    names = traitlets.Dict().tag(sync=True)
     sheets = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    tile = traitlets.List(traitlets.Int()).tag(sync=True)
+    colours = traitlets.List(list(COLOURS)).tag(sync=True)
+    symbols = traitlets.List(list(SYMBOLS)).tag(sync=True)
     chosen = traitlets.List(traitlets.Int()).tag(sync=True)
     lit = traitlets.List(traitlets.Int()).tag(sync=True)
     clicked = traitlets.Int(-1).tag(sync=True)
 
-    def __init__(self, places: np.ndarray, texts, pictures, groups=None, **traits):
+    def __init__(
+        self,
+        places: np.ndarray,
+        texts,
+        pictures,
+        groups=None,
+        names: Mapping[int, str] | None = None,
+        **traits,
+    ):
         groups = [-1] * len(texts) if groups is None else groups
         if np.shape(places) != (len(texts), 2) or not np.isfinite(places).all():
             raise ValueError(f"places must be {len(texts)} pairs of finite numbers, one a text")
@@ -121,6 +85,8 @@ class Atlas(anywidget.AnyWidget):
             places=np.asarray(places, "<f4").tobytes(),
             texts=list(texts),
             groups=list(groups),
-            sheets=sprites(pictures),
+            names={str(group): name for group, name in (names or {}).items()},
+            sheets=sprites(pictures, tile_of(len(texts))),
+            tile=list(tile_of(len(texts))),
             **traits,
         )

@@ -37,16 +37,14 @@ from lab.widgets.atlas import Atlas
 
 HERE = Path(__file__).parent
 HITS = 24  # shots lit by a search
-FILTERS = ("framing", "camera", "light", "faces")
+FILTERS = ("framing", "camera", "light", "palette", "faces")
 ALL = "all"
 
 
 class Stage(anywidget.AnyWidget):
     """What hangs beside the map: the card under the pointer, the shot that plays, nine at once."""
 
-    _esm = (HERE.parent / "hover.js").read_text("utf-8") + (HERE / "exploring.js").read_text(
-        "utf-8"
-    )
+    _esm = (HERE / "hover.js").read_text("utf-8") + (HERE / "exploring.js").read_text("utf-8")
     plot = traitlets.Unicode().tag(sync=True)
     films = traitlets.List().tag(sync=True)
     shots = traitlets.List().tag(sync=True)
@@ -158,13 +156,14 @@ class SceneExplorer(widgets.VBox):
         """The same map as pictures at their places; what is clicked or chosen there is so here."""
         shots = self.found.shots
         atlas = Atlas(
-            self.found.points,
-            ["; ".join(filter(None, lines)) for lines in self.stage.texts],
+            page.on_paper(self.found, page.PAGE) * (1, -1),
+            ["; ".join(filter(None, lines[:2])) for lines in self.stage.texts],
             [
                 thumbnail_path(self.workspace, shot.film_id, shot.index, self.looking)
                 for shot in shots.itertuples()
             ],
             shots.cluster.tolist(),
+            self.found.names,
         )
         atlas.observe(lambda change: self.choose(change["new"]), "chosen")
         traitlets.link((atlas, "clicked"), (self.stage, "playing"))

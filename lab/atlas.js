@@ -1,17 +1,16 @@
-// The map of lab.widgets.Atlas: shots as pictures where there is room, as dots where there is none.
+// A map of shots: pictures where there is room, dots where there is none. For lab.widgets.Atlas, and for
+// the page by itself.
 
-const TILE = [64, 36], COLUMNS = 32, MOST = 1600; // how lab.widgets.atlas.sprites lays pictures
-const FLAT = TILE[1] / TILE[0];
-const SMALL = 16, LARGE = 96, READABLE = 40; // pixels: widths of a picture; from this on, with a badge
-const PICTURES = 1500, LIT = 300; // drawn at once
-const CARD = 3 * TILE[0], MARGIN = 50; // pixels: width of the enlarged picture; room about the whole map
+const SHEET = 2048, FLAT = 9 / 16; // how lab.atlas.sprites lays pictures; their height to their width
+const SMALL = 16, MIDDLING = 96; // pixels: widths of a picture
+const SIGNED = 40, NUMBERED = 90; // pixels: widths from which a picture bears a symbol, and a number
+const PICTURES = 1500, LIT = 300, FEW = 24; // drawn at once; lit shots that are few enough to stand out
+const CARD = 240, MARGIN = 50; // pixels: width of the enlarged picture; room about the whole map
 const DOT = 6, NEAR = 10; // pixels: the ring of a dot; from how far a dot is found
-const NEAREST = 1024; // zoom
-const COLOURS = ["#ffb000", "#56c4ff", "#00c896", "#f0e442", "#9aa5ff", "#ff7a45", "#f08cc8"];
-const SYMBOLS = "●■▲◆★✚▼⬟";
+const NEAREST = 1024, NAME = 34; // zoom; letters of a group's name on the map
 const HINT = "Drag to move, wheel or + and − to zoom, 0 to see all. Hold Shift and draw round shots to "
-  + "choose them; click one to play it. Keys: Tab, arrows from shot to shot, Enter plays, Space chooses, "
-  + "Escape clears.";
+  + "choose them; click one to bring it up. Keys: Tab, arrows from shot to shot, Enter clicks, Space "
+  + "chooses, Escape clears.";
 
 function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -48,6 +47,20 @@ function coverOf(xs, ys, box) {
   return new Set(cells).size / 24 ** 2;
 }
 
+// The widest that pictures may be, in pixels, for nearly all to find room; 0 where that is too narrow.
+function roomyOf(xs, ys, box, scale, least, most) {
+  const fits = (wide) => {
+    const kept = sparse(xs, ys, box, wide / scale, (wide * FLAT) / scale, null);
+    return kept.reduce((sum, one) => sum + one, 0) >= 0.95 * xs.length;
+  };
+  if (!fits(least)) return 0;
+  for (let k = 0; k < 6; k++) {
+    const middle = (least + most) / 2;
+    if (fits(middle)) least = middle; else most = middle;
+  }
+  return least;
+}
+
 // Which shots are pictures when one takes `wide` by `tall` of the map: as many as do not overlap, at
 // most one a cell of a grid laid over the map. The `first` come first: zooming in, a picture stays one.
 function sparse(xs, ys, box, wide, tall, first) {
@@ -70,7 +83,10 @@ function sparse(xs, ys, box, wide, tall, first) {
 }
 
 function render({ model, el }) {
-  const [bytes, texts, groups] = ["places", "texts", "groups"].map((name) => model.get(name));
+  const [bytes, texts, groups, names, colours, symbols, TILE] =
+    ["places", "texts", "groups", "names", "colours", "symbols", "tile"].map((name) => model.get(name));
+  const COLUMNS = Math.floor(SHEET / TILE[0]), MOST = COLUMNS * Math.floor(SHEET / TILE[1]);
+  const LARGE = Math.max(MIDDLING, 0.75 * TILE[0]);
   const { buffer, byteOffset: from, byteLength } = bytes, count = texts.length;
   const places = new Float32Array(buffer.slice(from, from + byteLength)); // a copy: they must be aligned
   const xs = places.filter((_, i) => i % 2 === 0), ys = places.filter((_, i) => i % 2 === 1);
@@ -81,7 +97,7 @@ function render({ model, el }) {
   const box = { x: left, y: bottom, wide: right - left || some, tall: top - bottom || some };
   const within = gridOf(xs, ys, box), covered = coverOf(xs, ys, box), sheets = [], badges = new Map();
   const home = { x: (left + right) / 2, y: (bottom + top) / 2, zoom: 1 }, view = { ...home };
-  let wide = 0, tall = 0, dots = null, levels = []; // follow from the canvas
+  let wide = 0, tall = 0, dots = null, levels = [], roomy = 0; // follow from the canvas
   let asked = 0, held = null, hovered = -1, focused = -1, chosen, lit;
 
   const canvas = element("canvas", { tabIndex: 0 });
@@ -124,10 +140,11 @@ function render({ model, el }) {
   const ask = () => { asked ||= requestAnimationFrame(draw); };
   const isThere = (k) => k >= 0 && k < count;
 
-  // How wide a picture is. Seen from farthest, all would just fill what of the map is not empty; nearer
-  // by they grow, but less than the map does, so that more of them find room.
+  // How wide a picture is. Seen from farthest, nearly all find room, or else they would just fill what of
+  // the map is not empty; nearer by they grow, but less than the map does, so that more find room.
   function pictureWide(zoom) {
-    const first = Math.sqrt((covered * wide * tall) / Math.min(count, PICTURES) / FLAT);
+    const fill = Math.sqrt((covered * wide * tall) / Math.min(count, PICTURES) / FLAT);
+    const first = Math.max(fill, roomy);
     return Math.min(LARGE, between(SMALL, first, LARGE) * Math.sqrt(zoom));
   }
 
@@ -136,27 +153,35 @@ function render({ model, el }) {
     return (levels[level] ??= sparse(xs, ys, box, one, one * FLAT, level ? pictures(level - 1) : null));
   }
 
-  // A symbol and a number on a dark ground, drawn once.
+  // Words on a dark ground, with a stripe of colour; drawn once.
   function badge(text, colour) {
     if (badges.has(text)) return badges.get(text);
     const made = element("canvas", {}), ink = made.getContext("2d"), ratio = devicePixelRatio;
     const font = `bold ${11 * ratio}px sans-serif`;
     ink.font = font;
-    Object.assign(made, { width: ink.measureText(text).width + 6 * ratio, height: 15 * ratio });
+    Object.assign(made, { width: ink.measureText(text).width + 10 * ratio, height: 15 * ratio });
     Object.assign(ink, { font, fillStyle: "#000c", textBaseline: "middle" });
     ink.fillRect(0, 0, made.width, made.height);
     ink.fillStyle = colour;
-    ink.fillText(text, 3 * ratio, made.height / 2);
+    ink.fillRect(0, 0, 4 * ratio, made.height);
+    ink.fillStyle = "#fff";
+    ink.fillText(text, 7 * ratio, made.height / 2);
     badges.set(text, made);
     return made;
   }
   const stamp = (made, x, y) =>
     pen.drawImage(made, x, y, made.width / devicePixelRatio, made.height / devicePixelRatio);
-  const sign = (group) => `${SYMBOLS[group % SYMBOLS.length]}${group}`;
-  const colour = (group) => COLOURS[group % COLOURS.length];
+  const sign = (group) => `${symbols[group % symbols.length]} ${group}`;
+  const colour = (group) => colours[group % colours.length];
+  const signBadge = (group) => badge(symbols[group % symbols.length], colour(group));
   const groupBadge = (group) => badge(sign(group), colour(group));
+  const named = (group) => `${sign(group)} ${names[group] ?? ""}`.trim();
+  const nameBadge = (group) => {
+    const name = named(group);
+    return badge(name.length > NAME ? `${name.slice(0, NAME - 1)}…` : name, colour(group));
+  };
   const line = (k) =>
-    texts[k] + (groups[k] >= 0 ? ` · group ${sign(groups[k])}` : "") + (chosen.has(k) ? " · chosen" : "");
+    texts[k] + (groups[k] >= 0 ? ` · scene ${named(groups[k])}` : "") + (chosen.has(k) ? " · chosen" : "");
 
   function paint(into, k, x, y, w, h) {
     const sheet = sheets[Math.floor(k / MOST)], at = k % MOST;
@@ -174,9 +199,9 @@ function render({ model, el }) {
       pen.fillRect(x - by, y - by, w + 2 * by, h + 2 * by);
     }
     paint(pen, k, x, y, w, h);
-    if (w < READABLE) return;
-    if (groups[k] >= 0) stamp(groupBadge(groups[k]), x, y);
-    if (chosen.has(k)) stamp(badge("✓", "#fff"), x + w - 18, y);
+    if (w < SIGNED) return;
+    if (groups[k] >= 0) stamp(w < NUMBERED ? signBadge(groups[k]) : groupBadge(groups[k]), x, y);
+    if (chosen.has(k)) stamp(badge("✓", "#07f"), x + w - 22, y);
   }
 
   function draw() {
@@ -194,7 +219,7 @@ function render({ model, el }) {
       const plain = groups[k] >= 0 ? [[2, colour(groups[k])]] : [];
       tile(k, w, chosen.has(k) ? [[5, "#fff"], [4, "#07f"]] : plain);
     }
-    if (w < READABLE) middles.forEach((k, group) => stamp(groupBadge(group), across(k) - 12, down(k) - 8));
+    middles.forEach((k, group) => stamp(nameBadge(group), across(k) - w / 2, down(k) - (w / 2) * FLAT));
     for (const k of [...lit].reverse())
       tile(k, litWide(), [[6, "#000"], [5, "#ff9d00"], ...(chosen.has(k) ? [[2, "#07f"]] : [])]);
     if (held?.lasso) lasso(new Path2D(`M${held.lasso.join("L")}Z`));
@@ -231,6 +256,7 @@ function render({ model, el }) {
     if (canvas.width !== w || canvas.height !== h) {
       Object.assign(canvas, { width: w, height: h });
       [wide, tall, levels] = [canvas.clientWidth, canvas.clientHeight, []];
+      roomy = count > PICTURES ? 0 : roomyOf(xs, ys, box, fit(), SMALL, LARGE);
       dots = w && h ? pen.createImageData(w, h) : null;
       badges.clear();
     }
@@ -238,7 +264,7 @@ function render({ model, el }) {
     return dots !== null;
   }
 
-  const litWide = () => Math.max(32, 1.5 * pictureWide(view.zoom));
+  const litWide = () => Math.max(32, (lit.size > FEW ? 1 : 1.5) * pictureWide(view.zoom));
   const wideOf = (k) => (lit.has(k) ? litWide() : pictures()[k] ? pictureWide(view.zoom) : DOT);
 
   // What is pointed at lies over the map, which need not be drawn anew: rings, and beside the shot a
@@ -298,8 +324,7 @@ function render({ model, el }) {
 
   function focus(k) {
     [focused, hovered] = [k, -1];
-    const outside = Math.abs(across(k) - wide / 2) > wide / 2 || Math.abs(down(k) - tall / 2) > tall / 2;
-    if (isThere(k) && outside) [view.x, view.y] = [xs[k], ys[k]];
+    if (isThere(k) && !seen(k)) [view.x, view.y] = [xs[k], ys[k]];
     speak();
     ask();
   }
@@ -412,9 +437,12 @@ function render({ model, el }) {
     middles.set(group, members.reduce((best, k) => (far(k) < far(best) ? k : best)));
   });
 
+  const seen = (k) => Math.abs(across(k) - wide / 2) < wide / 2 && Math.abs(down(k) - tall / 2) < tall / 2;
+
   function told() {
     chosen = new Set(model.get("chosen").filter(isThere));
     lit = new Set(model.get("lit").filter(isThere).slice(0, LIT));
+    if (lit.size && ![...lit].some(seen)) Object.assign(view, home);
     speak();
     ask();
   }

@@ -1,5 +1,5 @@
 // What a map drawn by plotly does for hands and keys: a card beside the shot that is pointed at,
-// and every shot within reach of the arrows. Shared by the notebook's map and the page by itself.
+// and every shot within reach of the arrows.
 
 function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
