@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from fractions import Fraction
 
 import pytest
@@ -101,3 +102,16 @@ def clip(tmp_path_factory):
     ).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def page():
+    """A page of Debian's chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    assert program, "install chromium (apt-get install chromium): widgets are tried in a browser"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser.new_page(viewport={"width": 1400, "height": 1600})
+        browser.close()

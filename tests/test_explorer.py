@@ -7,7 +7,7 @@ from fractions import Fraction
 import nbformat
 import numpy as np
 import pytest
-from test_widgets import lab, page, run_all  # noqa: F401 (fixtures)
+from test_widgets import lab, run_all  # noqa: F401 (fixtures)
 
 from lab.favourites import favourites
 from lab.ingest import ingest, load_films
@@ -216,7 +216,7 @@ def alone(at, others):
     return sum(math.dist(at, other) < 25 for other in others.values()) == 1
 
 
-def draw_around(page, box, places):  # noqa: F811
+def draw_around(page, box, places):
     """Draw a lasso around the left half of the map; the rows that lie in it."""
     margin = 4
     left, top = box["x"] + margin, box["y"] + margin
@@ -229,7 +229,7 @@ def draw_around(page, box, places):  # noqa: F811
     return {row for row, (x, y) in places.items() if left < x < right and top < y < bottom}
 
 
-def table_of(page):  # noqa: F811
+def table_of(page):
     """What the kernel has as the explorer's table."""
     code = "import json; print(json.dumps(explorer.table.shot_id.tolist()))"
     return json.loads(

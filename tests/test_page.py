@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lab import cli, page
+from lab import cli
+from lab import page as pages
 from lab.ingest import ingest, load_archive, thumbnail_path
 from lab.sample import numbered_film
 from lab.scenes import open_map
@@ -61,13 +62,13 @@ def test_a_page_needs_no_other_file_and_holds_every_thumbnail(house, tmp_path, c
 
 def test_a_picture_shows_the_thumbnails_where_the_shots_lie(house, tmp_path):
     found = open_map(house)
-    page.write_map(found, partial(thumbnail_path, house), tmp_path / "map.png")
+    pages.write_map(found, partial(thumbnail_path, house), tmp_path / "map.png")
     drawn = np.asarray(Image.open(tmp_path / "map.png"), float)
-    assert drawn.shape == (page.SIZE[1], page.SIZE[0], 3)
+    assert drawn.shape == (pages.SIZE[1], pages.SIZE[0], 3)
     shown = 0
-    for (x, y), shot in zip(page.on_paper(found), found.shots.itertuples(), strict=True):
+    for (x, y), shot in zip(pages.on_paper(found), found.shots.itertuples(), strict=True):
         tile = Image.open(thumbnail_path(house, shot.film_id, shot.index))
-        tile.thumbnail(page._tile(6))
+        tile.thumbnail(pages._tile(6))
         left, top = round(x - tile.width / 2), round(y - tile.height / 2)
         part = drawn[top : top + tile.height, left : left + tile.width]
         rows = slice(tile.height // 2, None)  # its number stands above
@@ -76,7 +77,7 @@ def test_a_picture_shows_the_thumbnails_where_the_shots_lie(house, tmp_path):
 
 
 def test_a_drawing_is_xml_with_a_title_a_shot(house, tmp_path):
-    page.write_map(open_map(house), partial(thumbnail_path, house), tmp_path / "map.svg")
+    pages.write_map(open_map(house), partial(thumbnail_path, house), tmp_path / "map.svg")
     tree = ET.parse(tmp_path / "map.svg")
     titles = [one.text for one in tree.iter("{http://www.w3.org/2000/svg}title")]
     assert len(titles) == 6 and sum("& two" in title for title in titles) == 3
@@ -122,3 +123,43 @@ def test_what_cannot_be_drawn_is_one_line(words, said, house, tmp_path, capsys):
     assert lab("map", "--work", house.root, *words) == 1
     assert said in capsys.readouterr().err.strip().splitlines()[-1]
     assert len(load_archive(house).films) == 2
+
+
+@pytest.mark.long
+def test_a_page_is_moved_through_by_hand_and_keys(house, page, tmp_path):
+    found, said = open_map(house), []
+    pages.write_map(found, partial(thumbnail_path, house), tmp_path / "map.html")
+    page.on("console", lambda line: said.append(line.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"file://{tmp_path}/map.html")
+    page.wait_for_function("document.querySelector('#map .says').textContent === '6 shots'")
+
+    # The left upper shot: under the pointer its card, after a click its picture and line.
+    places = pages.on_paper(found, pages.PAGE)
+    left, top = places.min(axis=0)
+    first = int(np.hypot(*(places - (left, top)).T).argmin())
+    box = page.query_selector("#map canvas").bounding_box()
+    room = np.array([box["width"], box["height"]]) - 100
+    by = (room / np.ptp(places, axis=0).clip(1e-6)).min()
+    middle = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+    at = middle + (places[first] - (places.min(axis=0) + places.max(axis=0)) / 2) * by
+    page.mouse.move(*at)
+    line = held((tmp_path / "map.html").read_text("utf-8"))["texts"][first]
+    page.wait_for_selector("#map .card:not([hidden])")
+    assert page.text_content("#map .card").startswith(line.split("; ")[0])
+    page.mouse.click(*at)
+    assert page.text_content("#clicked figcaption") == line
+    assert page.eval_on_selector("#clicked div", "one => one.style.backgroundImage")
+
+    page.click("#scenes button")
+    assert page.inner_text("#map .says").endswith("6 lit")
+    page.fill("#find", "</SCRIPT> & two".replace("/", "⁄"))
+    assert page.inner_text("#map .says").endswith("3 lit")
+    page.focus("#map canvas")
+    reached = []
+    for key in ("ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"):
+        page.keyboard.press(key)
+        reached.append(page.inner_text("#map .says"))
+    page.keyboard.press("Enter")
+    assert len(set(reached)) > 1 and len(page.query_selector_all("#clicked figure")) == 2
+    assert said == []

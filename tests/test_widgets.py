@@ -101,19 +101,6 @@ def lab(tmp_path):
         server.wait()
 
 
-@pytest.fixture
-def page():
-    """A page of Debian's chromium."""
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium")
-    assert program, "install chromium (apt-get install chromium): widgets are tried in a browser"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1400, "height": 1600})
-        browser.close()
-
-
 def run_all(page, address, name):
     page.goto(f"{address}/lab/tree/notebooks/{name}", timeout=120_000)
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
