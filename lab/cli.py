@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,9 @@ from lab.video import FilmError
 
 LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
 LISTED += ["framing", "camera", "light", "faces", "flags"]
+
+
+DRAWN = (".html", ".png", ".svg")  # what a map is drawn as
 
 
 class UsageError(Exception):
@@ -150,6 +154,14 @@ def _parser() -> argparse.ArgumentParser:
         "--nine", action="store_true", help="of a scene: the nine nearest to its middle at once"
     )
     one.add_argument("--titles", action="store_true", help="of a scene: say what film each is from")
+    one.add_argument("--most", type=_positive, metavar="N", help="of a scene: its N most typical")
+    one.add_argument(
+        "--longest",
+        type=_seconds,
+        metavar="SECONDS",
+        default=math.inf,
+        help="of a scene: of longer shots, the middle",
+    )
 
     one = verb("favourites", cited, "what was put aside, with titles and timecodes")
     one.add_argument("--out", metavar="FILE.csv")
@@ -225,6 +237,15 @@ def _weights(text: str) -> Weights:
     if not any(weights.values()):
         raise argparse.ArgumentTypeError(f"{text!r}: give at least one of {known} some weight")
     return Weights(**weights)
+
+
+def _seconds(text: str) -> float:
+    try:
+        if (seconds := float(text)) > 0:
+            return seconds
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: give seconds, such as 2.5")
 
 
 def _setting(name: str, text: str) -> float:
@@ -337,7 +358,11 @@ def search(args) -> str:
 def draw(args) -> str:
     workspace, looking = Workspace(args.work), IngestSettings(encoder=args.encoder or PACKAGED)
     out = Path(args.out or workspace.out / ("map.html" if args.scene is None else "scene.mp4"))
-    _suffix(out, *([".html", ".png", ".svg"] if args.scene is None else [".mp4"]))
+    if out.suffix.lower() == ".mp4" and args.scene is None:
+        raise UsageError(f"{out}: a video is of one scene; name it, as in --scene 0.")
+    if args.scene is not None and out.suffix.lower() in DRAWN:
+        raise UsageError(f"{out}: a scene is a video: end the name in .mp4, or leave out --scene.")
+    _suffix(out, *(DRAWN if args.scene is None else [".mp4"]))
     settings = SceneSettings(**({"weights": args.weights} if args.weights else {}))
     found = open_map(workspace, settings, looking, redraw=args.redraw)
     if args.scene is not None:
@@ -346,11 +371,12 @@ def draw(args) -> str:
         shots = found.shots[found.shots.cluster == args.scene]
         useful = shots[shots["flags"] == ""]  # titles and repeats only where there is nothing else
         shots, films = useful if len(useful) else shots, load_films(workspace)
+        shots = typical(shots, args.most) if args.most else shots
         if args.nine:
             made = grid(films, typical(shots, 9), out)
         else:
             shots = shots.iloc[tour(shots[["x", "y"]].to_numpy())]
-            made = reel(films, shots, out, titles=args.titles)
+            made = reel(films, shots, out, titles=args.titles, longest=args.longest)
         return f"scene {args.scene}, {found.scenes.name[args.scene]}, silent -> {made.path}"
     write_map(found, partial(thumbnail_path, workspace, settings=looking), out)
     scenes = found.scenes.rename(columns={"cluster": "scene"}).round(2)
@@ -456,6 +482,7 @@ def _suffix(name: str, *known: str) -> None:
 
 
 def _show(table, out: str | None, what: str, columns: list[str]) -> str:
+    columns = [name for name in columns if not table[name].isna().all() or not len(table)]
     if out:
         table.to_csv(out, index=False)
         return f"{_count(table, what)} -> {out}"

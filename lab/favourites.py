@@ -7,6 +7,7 @@ and new encoders do not lose them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,7 +16,8 @@ from lab.ingest import load_films
 from lab.store import Workspace, read_json, write_json
 
 KEPT = ["film_id", "start", "end", "match_film", "match_start", "match_end", "tags", "note"]
-CITED = ["title", "year", "in", "out", "match_title", "match_in", "match_out", "tags", "note"]
+STRETCH = ["title", "year", "in", "out", "file", "source", "licence"]
+CITED = [*STRETCH, *(f"match_{name}" for name in STRETCH), "tags", "note"]
 
 
 def favourites(workspace: Workspace) -> pd.DataFrame:
@@ -110,10 +112,9 @@ def cite(workspace: Workspace) -> pd.DataFrame:
     """
     films, rows = load_films(workspace).set_index("film_id"), []
     for row in favourites(workspace).itertuples():
-        cited = _place(films, row.film_id, row.start, row.end)
+        shot = _place(films, row.film_id, row.start, row.end)
         match = _place(films, row.match_film, row.match_start, row.match_end)
-        pair = [match[0], *match[2:]]
-        rows.append([*cited, *pair, row.tags, row.note])
+        rows.append([*shot, *match, row.tags, row.note])
     return pd.DataFrame(rows, columns=CITED)
 
 
@@ -130,11 +131,12 @@ def timecode(seconds: float, fps: float) -> str:
 
 
 def _place(films: pd.DataFrame, film_id, start, end) -> list[str]:
-    """Title, year, first and last timecode of a stretch; empty where there is none."""
+    """A stretch as `STRETCH` cites it; empty where there is none."""
     if not isinstance(film_id, str):
-        return [""] * 4
+        return [""] * len(STRETCH)
     if film_id not in films.index:
-        return [film_id, "", f"{start:.2f} s", f"{end:.2f} s"]
+        return [film_id, "", f"{start:.2f} s", f"{end:.2f} s", "", "", ""]
     film = films.loc[film_id]
     codes = [timecode(second - film.t0, film.fps) for second in (start, end)]
-    return [film.title or film.path, film.year, *codes]
+    title = film.title or Path(film.path).stem
+    return [title, film.year, *codes, film.path, film.source, film.licence]

@@ -435,7 +435,7 @@ def load_archive(
             vectors.setdefault(name, []).append(array)
     none = pd.DataFrame(columns=[*shots.SHOTS, *WORDS]), shots.find_moments(pd.DataFrame())
     every = pd.concat(tables, ignore_index=True) if tables else none[0]
-    if films is None:
+    if films is None and tables:
         _flag_repeats(workspace, every)
     return Archive(
         table.reset_index(drop=True),

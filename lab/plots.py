@@ -156,6 +156,7 @@ def timeline(found: SceneMap, film_id: str) -> go.Figure:
     title = shots.title.iloc[0] if len(shots) else film_id
     figure.update_layout(
         title=f"{title}: which kind of shot comes when",
+        barmode="overlay",  # else a bar stands beside its label, not on it
         template="simple_white",
         width=900,
         height=140 + 26 * shots.cluster.nunique(),

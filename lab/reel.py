@@ -6,6 +6,7 @@ moment of the shot, and nothing from beyond the shot.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -62,7 +63,13 @@ class _Take(NamedTuple):
 
 
 def reel(
-    films: pd.DataFrame, shots: pd.DataFrame, out, *, titles: bool = False, width: int = 1280
+    films: pd.DataFrame,
+    shots: pd.DataFrame,
+    out,
+    *,
+    titles: bool = False,
+    longest: float = math.inf,
+    width: int = 1280,
 ) -> Rendered:
     """Show shots one after another, as a silent H.264 MP4 of 25 frames a second.
 
@@ -80,6 +87,8 @@ def reel(
         Write title, year and the second at which the shot begins into its lower left. Accents
         are left out, and a title in another script gives way to the file's name: Pillow's own
         font knows plain Latin letters only.
+    longest : float
+        Seconds that a shot lasts at most; of a longer one, the middle is shown.
     width : int
         Pixels; pictures are fitted into 16:9, with bars where their shape is another.
 
@@ -95,7 +104,7 @@ def reel(
     >>> close = archive.shots[archive.shots.framing == "close-up"]  # doctest: +SKIP
     >>> reel(archive.films, close, "data/out/close.mp4", titles=True)  # doctest: +SKIP
     """
-    takes, size = _takes(films, shots, out), _screen(width, 1, 1)
+    takes, size = _takes(films, shots, out, longest), _screen(width, 1, 1)
     total = sum(take.count for take in takes)
     return _write(_in_turn(takes, size, titles), total, size, out, "reel")
 
@@ -137,7 +146,7 @@ def grid(
     return _write(pictures, total, size, out, "grid")
 
 
-def _takes(films: pd.DataFrame, shots: pd.DataFrame, out) -> list[_Take]:
+def _takes(films: pd.DataFrame, shots: pd.DataFrame, out, longest=math.inf) -> list[_Take]:
     """The shots, once it is sure that all of them can be shown."""
     if not len(shots):
         raise ReelError("there is no shot to show; choose one at least, or search more widely.")
@@ -149,14 +158,16 @@ def _takes(films: pd.DataFrame, shots: pd.DataFrame, out) -> list[_Take]:
         probe(path)  # a film that is gone is told before the work, not in the midst of it
         if Path(path).resolve() == Path(out).resolve():
             raise ReelError(f"{out}: is one of the films; give the video another name.")
-    return [_take(known[shot.film_id], shot) for shot in shots.itertuples()]
+    return [_take(known[shot.film_id], shot, longest) for shot in shots.itertuples()]
 
 
-def _take(film, shot) -> _Take:
-    count = max(1, round((shot.clean_end - shot.clean_start) * RATE))
+def _take(film, shot, longest: float = math.inf) -> _Take:
+    whole = shot.clean_end - shot.clean_start
+    lasts = min(whole, longest)
+    start, count = shot.clean_start + (whole - lasts) / 2, max(1, round(lasts * RATE))
     title = (_plain(film.title) or _plain(Path(film.path).stem))[:TITLE]
-    words = f"{title}{f' ({film.year})' if film.year else ''}  {clock(shot.clean_start)}"
-    return _Take(film.path, tuple(film.crop), shot.clean_start, count, words)
+    words = f"{title}{f' ({film.year})' if film.year else ''}  {clock(start)}"
+    return _Take(film.path, tuple(film.crop), start, count, words)
 
 
 def _plain(text: str) -> str:

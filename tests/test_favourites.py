@@ -42,6 +42,9 @@ def test_shots_and_pairs_are_kept_and_cited_by_timecode(workspace):
     assert (first["title"], first["in"], first["out"]) == ("Rain", "00:00:01:05", "00:00:03:05")
     assert (first["match_title"], first["match_in"]) == ("Dust", "00:00:01:05")
     assert (second["title"], second["year"], second["match_title"]) == ("Dust", "1921", "")
+    paths = load_films(workspace).set_index("film_id").path
+    assert (first["file"], first["match_file"]) == (paths[rain.film_id], paths[dust.film_id])
+    assert (second["licence"], second["match_file"]) == ("", "")
     take_back(workspace, 0)
     assert favourites.favourites(workspace).film_id.tolist() == [dust.film_id]
     with pytest.raises(IndexError):

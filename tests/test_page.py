@@ -104,9 +104,10 @@ def test_a_scene_is_rendered_in_the_maps_order(house, tmp_path, capsys):
     out = tmp_path / "scene.mp4"
     assert lab("map", "--scene", 0, "--out", out, "--work", house.root) == 0
     assert sum(1 for _ in Reader(out)) == 6 * 30
-    assert (
-        lab("map", "--scene", 0, "--nine", "--out", tmp_path / "n.mp4", "--work", house.root) == 0
-    )
+    asked = ["map", "--scene", 0, "--work", house.root, "--out"]
+    assert lab(*asked, tmp_path / "nine.mp4", "--nine") == 0
+    assert lab(*asked, tmp_path / "few.mp4", "--most", 2, "--longest", 0.4) == 0
+    assert sum(1 for _ in Reader(tmp_path / "few.mp4")) == 2 * 10
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,9 @@ def test_a_scene_is_rendered_in_the_maps_order(house, tmp_path, capsys):
     [
         (["--out", "{}/map.jpg"], "end the name in .html or .png or .svg"),
         (["--scene", "9"], "the map has scenes 0 to 0, no 9"),
-        (["--scene", "0", "--out", "{}/a.html"], "a.html: end the name in .mp4"),
+        (["--scene", "0", "--out", "{}/a.html"], "a scene is a video: end the name in .mp4"),
+        (["--scene", "0", "--out", "{}/a.avi"], "a.avi: end the name in .mp4"),
+        (["--out", "{}/a.mp4"], "a video is of one scene; name it"),
         (["--work", "{}"], "the archive is empty"),
     ],
 )
@@ -122,7 +125,7 @@ def test_what_cannot_be_drawn_is_one_line(words, said, house, tmp_path, capsys):
     words = [word.format(tmp_path) for word in words]
     assert lab("map", "--work", house.root, *words) == 1
     assert said in capsys.readouterr().err.strip().splitlines()[-1]
-    assert len(load_archive(house).films) == 2
+    assert len(load_archive(house).films) == 2 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.long

@@ -57,6 +57,13 @@ def test_shots_follow_each_other_frame_for_frame(films, tmp_path):
     assert probe(done.path).fps == 25 and not probe(done.path).has_audio
 
 
+def test_of_a_long_shot_the_middle_is_shown(films, tmp_path):
+    chosen = shots_of(("one", 0.0, 1.2), ("two", 0, 0.2))
+    reel(films, chosen, tmp_path / "out.mp4", width=320, longest=0.4)
+    shown = [read_number(picture) for picture in pictures(tmp_path / "out.mp4")]
+    assert shown == [*range(10, 20), *range(500, 505)]
+
+
 @pytest.mark.parametrize("kind", ["variable.mp4", "late.mp4", "2997.mov", "mpeg2.mpg"])
 def test_other_rates_show_what_is_on_screen_and_stop_before_the_cut(film, kind, tmp_path):
     times = [float(frame.time) for frame in Reader(film(kind))]
