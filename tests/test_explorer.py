@@ -1,5 +1,6 @@
 """The map in a notebook: from Python, and with mouse and keys in a real browser."""
 
+import base64
 import json
 import math
 from fractions import Fraction
@@ -10,7 +11,7 @@ import pytest
 from test_widgets import lab, run_all  # noqa: F401 (fixtures)
 
 from lab.favourites import favourites
-from lab.ingest import ingest, load_films
+from lab.ingest import ingest, load_films, thumbnail_path
 from lab.likeness import Weights
 from lab.sample import numbered_film
 from lab.scenes import open_map
@@ -84,8 +85,6 @@ def test_like_this_lights_the_nearest_and_aside_keeps(explorer, house):
 
 
 def test_a_picture_lights_the_shots_that_look_like_it(explorer, house, tmp_path):
-    from lab.ingest import thumbnail_path
-
     shot = explorer.found.shots.iloc[8]
     content = thumbnail_path(house, shot.film_id, shot["index"]).read_bytes()
     explorer._picture([{"name": "../still.jpg", "content": content}])
@@ -165,11 +164,7 @@ def test_the_map_is_used_with_mouse_and_keyboard(lab, page, tmp_path):  # noqa: 
         timeout=60_000,
     )
     wanted = set(shots.shot_id.iloc[sorted(inside)])
-    for _ in range(40):  # what was shown before may lie within the lasso as well
-        if set(table_of(page)) == wanted:
-            break
-        page.wait_for_timeout(500)
-    assert set(table_of(page)) == wanted
+    waits_for(page, lambda: set(table_of(page)) == wanted)
 
     before = places()[row]
     handle = "//div[contains(@class,'widget-hslider')][.//label[text()='colour']]"
@@ -189,6 +184,22 @@ def test_the_map_is_used_with_mouse_and_keyboard(lab, page, tmp_path):  # noqa: 
     page.keyboard.press("Enter")
     page.wait_for_selector(f".exploring .large video[data-row='{reached[-1]}']")
     assert len(set(reached)) > 1
+
+    here = shots.shot_id.iloc[int(reached[-1])]
+    was = here in table_of(page)
+    page.focus(".js-plotly-plot")
+    page.keyboard.press(" ")  # the key leaves or joins what is chosen
+    waits_for(page, lambda: (here in table_of(page)) is not was)
+
+    page.click(".exploring button:text('Put aside')")
+    waits_for(page, lambda: len(favourites(workspace)) == 2)  # the notebook put one aside
+    assert favourites(workspace).film_id.iloc[-1] == shots.film_id.iloc[int(reached[-1])]
+
+    film, index = shots.iloc[row][["film_id", "index"]]
+    picture = thumbnail_path(workspace, film, index).read_bytes()
+    page.evaluate(DROP, base64.b64encode(picture).decode())
+    waits_for(page, lambda: shots.shot_id.iloc[row] in table_of(page)[:24])
+    page.wait_for_function("document.querySelector('.lab-map-says').textContent.includes('found')")
     assert said == []
 
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
@@ -198,6 +209,13 @@ def test_the_map_is_used_with_mouse_and_keyboard(lab, page, tmp_path):  # noqa: 
     assert kept.stat().st_size < 3_000_000
 
 
+DROP = """(picture) => {
+  const file = new File([Uint8Array.from(atob(picture), (one) => one.charCodeAt(0))], 'still.jpg');
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(file);
+  const dropped = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true });
+  document.querySelector('.js-plotly-plot').dispatchEvent(dropped);
+}"""
 PLACES = """() => {
   const plot = document.querySelector('.js-plotly-plot'), { xaxis, yaxis } = plot._fullLayout;
   const box = plot.getBoundingClientRect(), found = {};
@@ -209,6 +227,15 @@ PLACES = """() => {
     });
   return found;
 }"""
+
+
+def waits_for(page, holds):
+    """Ask again and again, as browser and kernel take their time, until something holds."""
+    for _ in range(60):
+        if holds():
+            return
+        page.wait_for_timeout(500)
+    assert holds()
 
 
 def alone(at, others):

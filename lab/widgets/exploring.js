@@ -18,7 +18,11 @@ function render({ model, el }) {
     const video = element("video", { muted: true, autoplay: true, playsInline: true, controls, preload: "auto" });
     video.src = `${films()[film].proxy}#t=${start},${end}`;
     video.dataset.row = row;
-    const again = () => { if (video.currentTime >= end - 0.02 || video.ended) { video.currentTime = start; video.play(); } };
+    const again = () => {
+      if (video.currentTime < end - 0.02 && !video.ended) return;
+      video.currentTime = start;
+      video.play().catch(() => {}); // it may be taken away before it plays
+    };
     video.ontimeupdate = video.onpause = again;
     if (controls) video.onpause = null; // a person may stop it
     return video;
