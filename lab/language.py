@@ -141,6 +141,7 @@ def why(
     query: Mapping[str, str],
     answer: Mapping[str, str],
     scores: Mapping[str, float],
+    spread: Mapping[str, float],
     mirror: bool = False,
 ) -> str:
     """One sentence on what two shots have in common.
@@ -151,13 +152,15 @@ def why(
         Words of the two shots, by the names of `WORDS`.
     scores : mapping
         What each channel that counts says of the pair: strangers about 0, doubles 1.
+    spread : mapping
+        How widely each channel's scores spread: the pair is most alike where it stands out most.
     mirror : bool
         Whether the answer is shown mirrored.
 
     Examples
     --------
     >>> one = {"framing": "close-up", "light": "dark", "faces": "one", "face_at": "left"}
-    >>> why(one, one, {"subject": 0.2, "motion": 0.71})
+    >>> why(one, one, {"subject": 0.2, "motion": 0.71}, {"subject": 0.1, "motion": 0.3})
     'Two close-ups, a face on the left in both, both dark; most alike in motion (0.71).'
     """
     answer = {name: _turned(word) if mirror else word for name, word in answer.items()}
@@ -177,7 +180,7 @@ def why(
         moves.append(_camera(same["camera"]))
     pace = {"still": "hardly anything moves", "fast": "all is in fast movement"}
     moves.append(pace.get(same.get("pace"), ""))
-    best = max(scores, key=scores.get)
+    best = max(scores, key=lambda name: scores[name] / max(spread[name], 1e-6))
     moves.append(f"most alike in {best} ({scores[best]:.2f})")
     sentence = "; ".join(filter(None, [", ".join(filter(None, said)), *moves]))
     return sentence[0].upper() + sentence[1:] + "."

@@ -8,6 +8,7 @@ the sum of the weights, so that doubles score 1 whatever the sliders say.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -85,6 +86,12 @@ class Likeness:
         best = np.maximum.reduceat(score, self.right, axis=1)
         total = np.add.reduceat(best * self.lengths[:, None], self.left, axis=0)
         return total / np.add.reduceat(self.lengths, self.left)[:, None]
+
+    @cached_property
+    def spread(self) -> dict[str, float]:
+        """How widely each channel's scores spread, among some thousand archive moments."""
+        step = max(1, len(next(iter(self.straight.values())).T) // SAMPLE)
+        return {name: float(score[:, ::step].std()) for name, score in self.straight.items()}
 
     def span(self, row: int, column: int) -> tuple[slice, slice]:
         """The moments of a trailer shot and of an archive shot."""

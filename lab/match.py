@@ -279,7 +279,7 @@ class Desk:
         words = [_words(shot) for shot in (self.queries.iloc[at], self.answers.iloc[column])]
         shares = self.settings.weights.shares()
         told = {name: numbers[f"score_{name}"] for name in CHANNELS if shares[name]}
-        return {**numbers, "why": why(*words, told, mirror)}
+        return {**numbers, "why": why(*words, told, self.likeness.spread, mirror)}
 
     def _rivals(self, at: int, column: int) -> list[str]:
         rivals = [c for c in self._ranked(at, ALTERNATIVES + 1) if c != column]

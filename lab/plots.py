@@ -33,17 +33,17 @@ def why(row: Row) -> go.Figure:
     Returns
     -------
     plotly Figure
-        A bar a channel, from -0.5 to 1; strangers score about 0, doubles 1.
+        A bar a channel, from -0.5 to 1; strangers score about 0, doubles 1. Dark is the channel in
+        which the pair stands out most.
     """
     names = [name for name in CHANNELS if name in row.scores]
     values = [row.scores[name] for name in names]
-    best = max(values, default=0)
     bars = go.Bar(
         x=values,
         y=names,
         orientation="h",
         text=[f"{value:.2f}" for value in values],
-        marker_color=[STRONG if value == best else GREY for value in values],
+        marker_color=[STRONG if f"alike in {name}" in row.why else GREY for name in names],
     )
     title = "<br>".join(textwrap.wrap(f"{row.position}. {row.why}", 90))
     figure = go.Figure(bars)

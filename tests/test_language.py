@@ -82,17 +82,22 @@ def test_palettes(tone, word):
 def test_a_mirrored_answer_is_spoken_of_as_it_is_shown():
     one = {"framing": "close-up", "camera": "pan left", "faces": "one", "face_at": "left"}
     other = one | {"camera": "pan right", "face_at": "right", "light": "bright"}
-    scores = {"framing": 0.9, "motion": 0.2}
-    assert why(one, other, scores, mirror=True) == (
+    scores, spread = {"framing": 0.9, "motion": 0.2}, {"framing": 0.6, "motion": 0.6}
+    assert why(one, other, scores, spread, mirror=True) == (
         "Two close-ups, a face on the left in both; both times the camera pans left; "
         "most alike in framing (0.90)."
     )
-    assert why(one, other, scores) == "Two close-ups; most alike in framing (0.90)."
+    assert why(one, other, scores, spread) == "Two close-ups; most alike in framing (0.90)."
+
+
+def test_a_pair_is_most_alike_where_it_stands_out_most():
+    scores, spread = {"subject": 0.4, "framing": 0.9}, {"subject": 0.1, "framing": 0.6}
+    assert why({}, {}, scores, spread) == "Most alike in subject (0.40)."
 
 
 def test_nothing_in_common_is_still_a_sentence():
-    assert why({}, {}, {"colour": 0.5}) == "Most alike in colour (0.50)."
+    assert why({}, {}, {"colour": 0.5}, {"colour": 0}) == "Most alike in colour (0.50)."
     one, other = {"framing": "extreme long shot"}, {"framing": "medium shot"}
-    assert why(one, other, {"colour": 0.5}).startswith(
+    assert why(one, other, {"colour": 0.5}, {"colour": 0.4}).startswith(
         "An extreme long shot answered by a medium shot; most"
     )
