@@ -7,11 +7,16 @@ import shutil
 from fractions import Fraction
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports transformers: no test may ask a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from lab.sample import numbered_film
+
+# The same examples each time, and none kept on disk.
+settings.register_profile("lab", deadline=None, database=None, derandomize=True)
+settings.load_profile("lab")
 
 CLOSED = {"x264-params": "keyint=12:bframes=2:open-gop=0:scenecut=0"}
 OPEN = {"x264-params": "keyint=12:min-keyint=12:bframes=3:open-gop=1:scenecut=0"}

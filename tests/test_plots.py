@@ -3,7 +3,6 @@
 from lab import plots
 from lab.edit import Row
 
-
 WHY = "Two close-ups; most alike in colour (-0.12)."
 
 
