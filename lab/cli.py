@@ -7,6 +7,7 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from PIL import Image, ImageOps
 
@@ -29,7 +30,7 @@ from lab.ingest import (
 from lab.ingest import ingest as bring_in
 from lab.language import caption
 from lab.layout import tour
-from lab.likeness import Weights
+from lab.likeness import WAYS, Weights
 from lab.looks import THUMBNAIL
 from lab.match import MatchError, MatchSettings
 from lab.page import write_map
@@ -194,16 +195,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("trailer", metavar="TRAILER")
     one.add_argument("--edit", required=True, metavar="EDIT.yaml")
     one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
-    for name, text in (
-        ("--mirror", "answers may be shown mirrored"),
-        ("--own-film", "a film may answer itself"),
-        ("--useless", "titles, leader, stills and repeats may answer"),
-    ):
-        one.add_argument(name, action=argparse.BooleanOptionalAction, help=text)
-
-    for name in ("timing", "tempo", "distinct"):
-        text = MatchSettings.model_fields[name].description
-        one.add_argument(f"--{name}", type=partial(_setting, name), metavar="X", help=text)
+    for name, field in MatchSettings.model_fields.items():
+        flag, text = f"--{name.replace('_', '-')}", field.description
+        if field.annotation is bool:
+            one.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        elif name != "weights":
+            known = get_args(field.annotation)
+            shown = {"choices": known} if known else {"metavar": "X"}
+            one.add_argument(flag, type=partial(_setting, name), help=text, **shown)
 
     one = verb("render", render, "edit -> video or contact sheet")
     one.add_argument("edit", metavar="EDIT.yaml")
@@ -221,13 +220,18 @@ def _positive(text: str) -> int:
 
 
 def _weights(text: str) -> Weights:
+    if text in WAYS:
+        return WAYS[text]
     known = ", ".join(Weights.model_fields)
     # Channels left out weigh nothing: `--weights colour=1` means colour alone.
     weights = dict.fromkeys(Weights.model_fields, 0.0)
     for pair in text.split(","):
         name, _, value = pair.partition("=")
         if name not in weights:
-            raise argparse.ArgumentTypeError(f"{pair!r}: there is no such channel, only {known}")
+            presets = ", ".join(f"'{name}'" for name in WAYS)
+            raise argparse.ArgumentTypeError(
+                f"{pair!r}: there is no such channel, only {known}; nor a preset, only {presets}"
+            )
         try:
             weights[name] = getattr(Weights(**{name: value}), name)
         except ValueError:
@@ -248,7 +252,7 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r}: give seconds, such as 2.5")
 
 
-def _setting(name: str, text: str) -> float:
+def _setting(name: str, text: str) -> float | int | str:
     try:
         return getattr(MatchSettings(**{name: text}), name)
     except ValueError as error:
@@ -393,8 +397,7 @@ def cited(args) -> str:
 def match(args) -> str:
     _suffix(args.edit, ".yaml", ".yml")
     before = load_edit(args.edit) if Path(args.edit).exists() else None
-    names = ("weights", "mirror", "own_film", "useless", "timing", "tempo", "distinct")
-    asked = {name: getattr(args, name) for name in names}
+    asked = {name: getattr(args, name) for name in MatchSettings.model_fields}
     asked = {name: value for name, value in asked.items() if value is not None}
     settings = (before.settings if before else MatchSettings()).model_copy(update=asked)
     workspace = Workspace(args.work)

@@ -337,7 +337,8 @@ def _held(edit: Edit) -> tuple[list[Row], list[int]]:
 
     What a person changed without pinning it no longer agrees with the mark it was written with.
     """
-    pinned = [shot for shot in edit.shots if shot.pinned or shot.kind == "keep"]
+    # Who wrote an edit without marks says by `keep` what is to stay.
+    pinned = [s for s in edit.shots if s.pinned or (s.kind == "keep" and not s.mark)]
     free = [shot for shot in edit.shots if shot not in pinned and shot.mark]
     changed = [shot for shot in free if shot.mark != shot.decision()]
     return pinned + changed, [shot.position for shot in changed]

@@ -44,6 +44,22 @@ class Weights(BaseModel):
         return {name: w / total if total else 1 / len(weights) for name, w in weights.items()}
 
 
+def _only(**weights: float) -> Weights:
+    return Weights(**(dict.fromkeys(Weights.model_fields, 0.0) | weights))
+
+
+# Ways of matching, by name; whatever one looks for, a little of what is shown keeps it from
+# answering with anything at all.
+WAYS = {
+    "as it comes": Weights(),
+    "same subject": _only(subject=1),
+    "same shape": _only(composition=1, subject=0.1),
+    "same movement": _only(motion=1, subject=0.2),
+    "same light": _only(colour=1, subject=0.1),
+    "same framing": _only(framing=1, subject=0.2),
+}
+
+
 @dataclass(frozen=True)
 class Likeness:
     """Scores of a trailer's moments against an archive's, kept so that sliders only reweight.

@@ -7,12 +7,12 @@ beside their shots (`lab.align`), and of all ways to answer every shot the best 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import linear_sum_assignment
 
 from lab.align import SPEEDS, Traces, align, stretch, timing
 from lab.channels import CHANNELS, Calibration
@@ -20,13 +20,16 @@ from lab.flags import KINDS, USELESS
 from lab.ingest import Archive
 from lab.language import WORDS, why
 from lab.likeness import Likeness, Weights, sameness, shapes
+from lab.setups import find_setups
+from lab.solve import NEVER, Infeasible, Rules, Solution, Task, solve
 from lab.video import EPSILON
 
 ALTERNATIVES = 5
 SHARP = 4  # power of likeness in movement: strangers all move a little alike
 TRIED = 16  # best answers of a shot that are laid beside it before one is chosen
 SLOWEST_PIN = 0.05  # speed below which a pinned answer would be a still
-FORBIDDEN = -1e9  # beyond any sum of the costs of re-use
+ECHO, ORDER = 0.3, 0.5  # what `echo` and `chronology` of 1 are worth at most, in scores
+LENGTH = 0.1  # what `length` of 1 takes for every doubling or halving
 
 
 class MatchSettings(BaseModel):
@@ -49,6 +52,30 @@ class MatchSettings(BaseModel):
         0.5, ge=0, le=1, description="how much a shot loses that is a little like everything"
     )
     uses: int = Field(1, ge=1, description="times an archive shot may be used")
+    apart: float = Field(
+        0, ge=0, description="seconds of the trailer between two uses of a shot, at least"
+    )
+    share: float = Field(
+        1, gt=0, le=1, description="part of the trailer that one film may answer, at most"
+    )
+    variety: float = Field(
+        0, ge=0, le=1, description="how much it counts that answers come from many films"
+    )
+    echo: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="how much it counts that shots of one set-up are answered from one sequence",
+    )
+    chronology: float = Field(
+        0, ge=0, le=1, description="how much it counts that answers keep their films' order"
+    )
+    length: float = Field(
+        0, ge=0, le=1, description="how much it counts that an answer is as long as its shot"
+    )
+    cards: Literal["intertitles", "keep", "black", "any"] = Field(
+        "intertitles", description="what answers titles, leader and test cards of the trailer"
+    )
 
 
 class MatchError(Exception):
@@ -96,20 +123,8 @@ def match(
         If nothing in the archive may answer.
     """
     desk, notes = open_desk(trailer, archive, frames, settings, calibration, rejected)
-    queries, allowed, settings = desk.queries, desk.allowed, desk.settings
-    rows = {at: _dark() for at, query in enumerate(queries.itertuples()) if _is_dark(query)}
-    for at, pin in _pins(queries, pinned or []).items():
-        rows[at], more = desk.keep(at, pin)
-        notes += more
-    asked = np.array([at for at in range(len(queries)) if at not in rows], int)
-    chosen, more = choose(desk.lay(asked), allowed[asked], desk.room[asked], settings)
-    notes += more
-    for at, column in zip(asked, chosen, strict=True):
-        rows[at] = desk.answer(at, column)
-    for at, query in enumerate(queries.itertuples()):
-        ours = {"query_id": query.shot_id, "in_query": query.start, "out_query": query.end}
-        rows[at] = {**rows[at], "position": at + 1, **ours}
-    return pd.DataFrame([rows[at] for at in range(len(queries))]), notes
+    rows, more = desk.match(pinned or [])
+    return rows, notes + more
 
 
 def open_desk(
@@ -144,7 +159,11 @@ def open_desk(
     handicap = shapes(trailer, archive)
     if settings.distinct:
         handicap = handicap + settings.distinct * sameness(archive, calibration, settings.weights)
-    desk = Desk(queries, answers, archive.moments, likeness, allowed, frames, settings, handicap)
+    handicap = handicap + _wishes(trailer, archive, settings)
+    setups = _setups(trailer, calibration), _setups(archive, calibration)
+    desk = Desk(
+        queries, answers, archive.moments, likeness, allowed, frames, settings, handicap, setups
+    )
     return desk, notes
 
 
@@ -159,6 +178,8 @@ class Desk:
     allowed : ndarray of bool, same shape
     handicap : ndarray
         What answers lose in choosing.
+    setups : tuple
+        Set-ups and sequences of the trailer's shots, and of the archive's.
     """
 
     queries: pd.DataFrame
@@ -169,6 +190,7 @@ class Desk:
     frames: Callable
     settings: MatchSettings
     handicap: np.ndarray
+    setups: tuple
 
     def __post_init__(self):
         self.sides = self.likeness.sides(self.settings.weights)
@@ -180,6 +202,69 @@ class Desk:
         self.room = _room(self.spans, self.queries, self.answers)
         self.traces: dict[tuple[str, float, float], Traces] = {}
         self.speeds: dict[tuple[int, int], float] = {}
+
+    def match(self, pinned: list[dict]) -> tuple[pd.DataFrame, list[str]]:
+        """Answer every shot: the rows of an edit, and what had to give."""
+        rows, fixed, notes = {}, np.full(len(self.queries), -1), []
+        for at, query in enumerate(self.queries.itertuples()):
+            if _is_dark(query):
+                rows[at] = _dark()
+        for at, pin in _pins(self.queries, pinned).items():
+            columns = _shown(at, pin, self.queries, self.answers)
+            rows[at], more = self.keep(at, pin, columns)
+            fixed[at] = columns[0] if columns else -2
+            notes += more
+        kinds, more = self._cards([at for at in range(len(self.queries)) if at not in rows])
+        rows |= kinds
+        fixed[[at for at in rows if fixed[at] == -1]] = -2
+        found, more_notes = self.choose(fixed)
+        for at in np.flatnonzero(fixed == -1):
+            rows[at] = self.answer(at, int(found.columns[at]))
+        for at, query in enumerate(self.queries.itertuples()):
+            ours = {"query_id": query.shot_id, "in_query": query.start, "out_query": query.end}
+            rows[at] = {**rows[at], "position": at + 1, **ours}
+        table = pd.DataFrame([rows[at] for at in range(len(self.queries))])
+        return table, notes + more + more_notes
+
+    def _cards(self, free: list[int]) -> tuple[dict[int, dict], list[str]]:
+        """Rows of the trailer's cards that no archive shot answers, as the settings have it."""
+        how = self.settings.cards
+        cards = [at for at in free if how != "any" and _is_card(self.queries.iloc[at])]
+        if how != "intertitles":
+            return {at: _unanswered(how) for at in cards}, []
+        titles = self.answers["flags"].str.contains("title").to_numpy()
+        fits = self.allowed & titles[None] & (self.room >= self.settings.slowest)
+        kept = [at for at in cards if not fits[at].any()]
+        cards = [at for at in cards if fits[at].any()]
+        self.allowed[cards] &= titles[None]
+        # Of more cards than titles, those that are least like one stay as they are.
+        spare = len(cards) - self.settings.uses * int(fits[cards].any(axis=0).sum())
+        if spare > 0:
+            best = np.where(fits[cards], self.score[cards], NEVER).max(axis=1)
+            kept += [cards[k] for k in best.argsort()[:spare]]
+        said = [f"cards of the trailer stay as they are: shot {_places(kept)}."] if kept else []
+        return {at: _unanswered("keep") for at in kept}, said
+
+    def choose(self, fixed: np.ndarray) -> tuple[Solution, list[str]]:
+        """The best whole answer, pins and rules kept; `fixed` as in `lab.solve.Task`."""
+        asked = np.flatnonzero(fixed == -1)
+        score = np.full(self.score.shape, float(NEVER))
+        score[asked] = self.lay(asked)
+        settings, places = self.settings, pd.factorize(self.answers.film_id)[0]
+        (setup, _), (_, sequence) = self.setups
+        task = Task(
+            np.broadcast_to(np.arange(len(self.answers)), score.shape),
+            score,
+            self.queries.start.to_numpy(),
+            fixed,
+            places,
+            sequence,
+            setup,
+        )
+        rules = Rules(
+            settings.uses, settings.apart, settings.share, settings.variety, settings.echo * ECHO
+        )
+        return choose(task, self.allowed, self.room, rules, settings.slowest)
 
     def lay(self, asked: np.ndarray) -> np.ndarray:
         """Scores of the trailer shots `asked`, more where movements can be laid side by side.
@@ -202,7 +287,7 @@ class Desk:
 
     def _ranked(self, at: int, count: int) -> list[int]:
         """The columns that would answer a row best, of those that may, at most `count`."""
-        ranked = np.argsort(-np.where(self.allowed[at], self.score[at], FORBIDDEN))
+        ranked = np.argsort(-np.where(self.allowed[at], self.score[at], NEVER))
         return [int(column) for column in ranked[:count] if self.allowed[at, column]]
 
     def _usual(self, at: int, column: int) -> float:
@@ -235,12 +320,10 @@ class Desk:
         window = self.moments.iloc[right].iloc[side[left, right][0].argmax()]
         return window.start, window.end
 
-    def keep(self, at: int, pin: dict) -> tuple[dict, list[str]]:
+    def keep(self, at: int, pin: dict, columns: list[int]) -> tuple[dict, list[str]]:
         """A pinned row: what a person wrote stays, the rest is worked out; and notes."""
         if pin["kind"] != "match":
             return pin, []
-        columns = _shown(at, pin, self.queries, self.answers)
-        self.allowed[:, columns] = False
         speed, notes = _pinned_speed(at, pin, self.spans[at], self.answers)
         lasts = (pin["out_query"] - pin["in_query"]) * speed
         row = {name: value for name, value in pin.items() if not name.startswith("score")}
@@ -287,66 +370,104 @@ class Desk:
 
 
 def choose(
-    score: np.ndarray, allowed: np.ndarray, room: np.ndarray, settings: MatchSettings
-) -> tuple[np.ndarray, list[str]]:
-    """The columns that answer the rows with the greatest sum of scores.
-
-    An exact assignment (Jonker & Volgenant; `scipy.optimize.linear_sum_assignment`). Only a
-    row's best columns are looked at, as many as there are rows: as others can take at most
-    one fewer, the best assignment lies among them.
+    task: Task, allowed: np.ndarray, room: np.ndarray, rules: Rules, slowest: float
+) -> tuple[Solution, list[str]]:
+    """The best whole answer, rules relaxed one after another where there is none otherwise.
 
     Parameters
     ----------
-    score : ndarray, shape (rows, columns)
-    allowed : ndarray of bool, same shape
+    task : Task
+        Every column a candidate of every row, in order; whether it may answer says `allowed`.
+    allowed : ndarray of bool, shape (rows, columns)
     room : ndarray, same shape
         Speed at which a column's shot would just last as long as the row's; 1 or more fits.
-    settings : MatchSettings
+    rules : Rules
+    slowest : float
+        Least speed.
 
     Returns
     -------
-    columns : ndarray of int, shape (rows,)
+    Solution
     notes : list of str
-        Where a column is used more often, or slower, than the settings ask for.
+        Where a column is used more often, or slower, than the rules ask for, and the like.
     """
-    notes = []
-    if not len(score):
-        return np.zeros(0, int), notes
-    if not allowed.any(axis=1).all():
+    notes, free = [], np.flatnonzero(task.fixed == -1)
+    if not allowed[free].any(axis=1).all():
         raise MatchError(
             "no archive shot may answer some of the trailer's shots; ingest more films, "
             "take rejections back, or let a film answer itself (--own-film)."
         )
-    long_enough = allowed & (room >= settings.slowest)
-    lonely = np.flatnonzero(~long_enough.any(axis=1))
+    fits = allowed & (room >= slowest)
+    lonely = free[~fits[free].any(axis=1)]
     for row in lonely:  # slow the longest shots further rather than leave a gap
-        long_enough[row] = allowed[row] & (room[row] >= 0.99 * room[row][allowed[row]].max())
+        fits[row] = allowed[row] & (room[row] >= 0.99 * room[row][allowed[row]].max())
     if len(lonely):
         notes.append(
-            f"{len(lonely)} trailer shots are longer than any archive shot at {settings.slowest:g} "
+            f"{len(lonely)} trailer shots are longer than any archive shot at {slowest:g} "
             "of its speed: they are answered slower still."
         )
-    value = np.where(long_enough, score, FORBIDDEN)
-    pool = np.unique(np.argsort(-value, axis=1)[:, : len(value)])
-    value = value[:, pool]
-    for uses in range(settings.uses, len(value) + 1):
-        # A later copy of a column costs more than any exchange can gain, so that re-use spreads
-        # evenly; where the settings allow it, re-use is free.
-        levels = np.maximum(0, np.arange(uses) - settings.uses + 1) * 4.0 * len(value)
-        copies = np.concatenate([value - level for level in levels], axis=1)
-        if copies.shape[1] < len(value):
+    task = replace(task, values=np.where(fits, task.values, NEVER))
+    for eased in _eased(rules, len(task.fixed)):
+        try:
+            found = solve(task, eased)
+            return found, notes + _gave(rules, eased)
+        except Infeasible:
             continue
-        rows, columns = linear_sum_assignment(copies, maximize=True)
-        if copies[rows, columns].min() > FORBIDDEN / 2:
-            break
-    chosen = pool[columns % len(pool)]
-    most = int(np.bincount(chosen).max())
-    if most > settings.uses:
+    raise MatchError("no way to answer every shot was found; take pins or rejections back.")
+
+
+def _eased(rules: Rules, count: int):
+    """The rules, then with one limit after the other taken away; at last with ever more re-use."""
+    yield rules
+    for more in ({"share": 1.0}, {"apart": 0.0}):
+        rules = replace(rules, **more)
+        yield rules
+    for uses in range(rules.uses + 1, count + 1):
+        yield replace(rules, uses=uses)
+
+
+def _gave(asked: Rules, eased: Rules) -> list[str]:
+    """What had to be relaxed, in a sentence each."""
+    if eased.uses > asked.uses:
+        return [f"the archive has too few shots that fit: some are used up to {eased.uses} times."]
+    notes = []
+    if eased.share != asked.share:
         notes.append(
-            f"the archive has too few shots that fit: some are used {most} times, "
-            "spread as evenly as their lengths allow."
+            f"no film can be held to {asked.share:.0%} of the shots here: share was let go; "
+            "ingest more films, or ask for a greater share."
         )
-    return chosen, notes
+    if eased.apart != asked.apart:
+        notes.append(
+            f"uses of a shot cannot be kept {asked.apart:g} s apart here: apart was let go."
+        )
+    return notes
+
+
+def _wishes(trailer: Archive, archive: Archive, settings: MatchSettings) -> np.ndarray:
+    """What answers lose by chronology and length, (trailer shots, archive shots)."""
+    lost = np.zeros((len(trailer.shots), len(archive.shots)), np.float32)
+    if settings.chronology:
+        ours, theirs = (_progress(shots) for shots in (trailer.shots, archive.shots))
+        lost += ORDER * settings.chronology * np.abs(ours[:, None] - theirs)
+    if settings.length:
+        ours, theirs = (
+            np.log2(np.maximum((shots.clean_end - shots.clean_start).to_numpy(), EPSILON))
+            for shots in (trailer.shots, archive.shots)
+        )
+        lost += LENGTH * settings.length * np.abs(ours[:, None] - theirs)
+    return lost
+
+
+def _progress(shots: pd.DataFrame) -> np.ndarray:
+    """How far into its film each shot lies, 0 to 1."""
+    middle = (shots.start + shots.end) / 2
+    ends = shots.groupby("film_id").end.transform("max")
+    begins = shots.groupby("film_id").start.transform("min")
+    return ((middle - begins) / np.maximum(ends - begins, EPSILON)).to_numpy(np.float32)
+
+
+def _setups(archive: Archive, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    return find_setups(archive.shots, archive.moments, calibration.apply(archive.vectors))
 
 
 def _words(shot) -> dict[str, str]:
@@ -359,8 +480,21 @@ def _is_dark(query) -> bool:
     return "black" in query.flags.split()
 
 
+def _is_card(query) -> bool:
+    return any(kind in query["flags"].split() for kind in KINDS[1:])
+
+
 def _dark() -> dict:
-    return {"kind": "black", "match_id": "", "speed": 1.0, "pinned": False, "alternatives": []}
+    return _unanswered("black")
+
+
+def _unanswered(kind: str) -> dict:
+    """A row that no archive shot answers: ``black``, or ``keep`` for the trailer itself."""
+    return {"kind": kind, "match_id": "", "speed": 1.0, "pinned": False, "alternatives": []}
+
+
+def _places(rows: list[int]) -> str:
+    return ", ".join(str(row + 1) for row in sorted(rows))
 
 
 def _spans(queries: pd.DataFrame, frames: Callable) -> np.ndarray:

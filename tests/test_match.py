@@ -12,10 +12,22 @@ from lab.ingest import Archive
 from lab.likeness import Weights
 from lab.match import MatchError, MatchSettings, choose, match
 from lab.shots import find_moments, find_shots
+from lab.solve import Rules, Task
 from lab.video import WHOLE
 
 RATE = 25
 PLAIN = MatchSettings(timing=0, distinct=0)
+
+
+def chosen_of(score, allowed, room, **rules):
+    """What `choose` makes of scores alone."""
+    rows, columns = score.shape
+    every, zeros = np.arange(columns)[None].repeat(rows, axis=0), np.zeros(columns, int)
+    task = Task(
+        every, score, np.arange(rows) * 1.0, np.full(rows, -1), zeros, zeros, np.full(rows, -1)
+    )
+    found, notes = choose(task, allowed, room, Rules(**rules), PLAIN.slowest)
+    return found.columns, notes
 
 
 def best_by_force(score, allowed):
@@ -37,7 +49,7 @@ def test_assignment_is_the_best_there_is(seed):
     best = best_by_force(score, fits)
     if best is None:
         return
-    chosen, notes = choose(score, allowed, room, PLAIN)
+    chosen, notes = chosen_of(score, allowed, room)
     assert len(set(chosen)) == 4 and fits[np.arange(4), chosen].all() and notes == []
     assert score[np.arange(4), chosen].sum() == pytest.approx(best)
 
@@ -45,7 +57,7 @@ def test_assignment_is_the_best_there_is(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_reuse_is_even_and_the_best_even_one(seed):
     score = np.random.default_rng(seed).normal(size=(5, 2))
-    chosen, notes = choose(score, np.ones((5, 2), bool), np.ones((5, 2)), PLAIN)
+    chosen, notes = chosen_of(score, np.ones((5, 2), bool), np.ones((5, 2)))
     assert sorted(np.bincount(chosen)) == [2, 3] and "3 times" in notes[0]
     even = [c for c in product(range(2), repeat=5) if sum(c) in (2, 3)]
     best = max(sum(score[row, column] for row, column in enumerate(c)) for c in even)
@@ -55,20 +67,19 @@ def test_reuse_is_even_and_the_best_even_one(seed):
 def test_reuse_can_be_allowed_and_is_then_free():
     score = np.array([[1.0, 0.0], [1.0, 0.9]])
     every = np.ones((2, 2))
-    assert choose(score, every > 0, every, PLAIN)[0].tolist() == [0, 1]
-    twice = MatchSettings(uses=2)
-    assert choose(score, every > 0, every, twice)[0].tolist() == [0, 0]
+    assert chosen_of(score, every > 0, every)[0].tolist() == [0, 1]
+    assert chosen_of(score, every > 0, every, uses=2)[0].tolist() == [0, 0]
 
 
 def test_too_short_everywhere_is_slowed_and_said():
     room = np.array([[0.2, 0.3], [1.0, 1.0]])
-    chosen, notes = choose(np.array([[1.0, 0], [1, 0.5]]), np.ones((2, 2), bool), room, PLAIN)
+    chosen, notes = chosen_of(np.array([[1.0, 0], [1, 0.5]]), np.ones((2, 2), bool), room)
     assert chosen.tolist() == [1, 0] and "slower" in notes[0]
 
 
 def test_no_answer_is_a_sentence():
     with pytest.raises(MatchError, match="ingest more films"):
-        choose(np.ones((1, 2)), np.zeros((1, 2), bool), np.ones((1, 2)), PLAIN)
+        chosen_of(np.ones((1, 2)), np.zeros((1, 2), bool), np.ones((1, 2)))
 
 
 class House:
@@ -411,3 +422,78 @@ def test_a_tall_picture_answers_a_tall_one_sooner_than_a_wide_one(house):
         archive.vectors[channel][:] = trailer.vectors[channel][0]
     rows = match(trailer, archive, house.frames, PLAIN, calibration=plain(house))[0]
     assert rows.match_id.str.startswith("a-").all()
+
+
+def test_a_film_answers_no_more_than_its_share():
+    house = House().film("t", [30] * 4).film("a", [40] * 6).film("b", [40] * 6)
+    for channel in CHANNELS:  # all that film a has is better
+        first = house.films["t"][2][channel][0]
+        for film, tilt in (("t", 0), ("a", 0), ("b", 1)):
+            other = house.films[film][2][channel]
+            other[:] = unit(first + tilt * unit(other))
+    free = solve(house).match_id.str[0].tolist()
+    held = solve(house, settings=PLAIN.model_copy(update={"share": 0.5})).match_id.str[0]
+    varied = solve(house, settings=PLAIN.model_copy(update={"variety": 1.0})).match_id.str[0]
+    assert free.count("a") > 2 and sorted(held) == ["a", "a", "b", "b"]
+    assert free.count("a") > varied.tolist().count("a")
+
+
+def test_too_small_a_share_is_told(house):
+    settings = PLAIN.model_copy(update={"share": 0.3})
+    rows, notes = match(
+        house.archive("t"), house.archive("a", "b"), house.frames, settings,
+        calibration=plain(house),
+    )  # fmt: skip
+    assert len(rows) == 3 and "share was let go" in notes[-1]
+
+
+def test_chronology_keeps_a_film_s_order_and_length_fits():
+    house = House(3).film("t", [30] * 5).film("a", [40] * 5)
+    assert not solve(house, films=["a"]).in_match.is_monotonic_increasing
+    for channel in CHANNELS:  # all are alike: order decides
+        house.films["a"][2][channel][:] = house.films["a"][2][channel][0]
+    ordered = solve(house, films=["a"], settings=PLAIN.model_copy(update={"chronology": 1.0}))
+    assert ordered.in_match.is_monotonic_increasing
+    house = House(1).film("t", [30, 60]).film("a", [62, 400, 31, 400])
+    fits = solve(house, films=["a"], settings=PLAIN.model_copy(update={"length": 1.0}))
+    lengths = house.films["a"][0].set_index("shot_id").pipe(lambda s: s.end - s.start)
+    assert lengths[fits.match_id].round(2).tolist() in ([1.24, 2.48], [1.24, 16.0], [16.0, 2.48])
+
+
+def cards(house, *places):
+    """Flag shots as titles: (film, index)."""
+    for film, index in places:
+        house.films[film][0].loc[index, "flags"] = "title"
+    return house
+
+
+@pytest.mark.parametrize(("how", "kind"), [("keep", "keep"), ("black", "black"), ("any", "match")])
+def test_cards_are_answered_as_the_settings_have_it(house, how, kind):
+    cards(house, ("t", 1))
+    rows = solve(house, settings=PLAIN.model_copy(update={"cards": how}))
+    assert rows.kind.tolist() == ["match", kind, "match"]
+
+
+def test_cards_are_answered_by_intertitles_as_far_as_there_are_any(house):
+    cards(house, ("t", 0), ("t", 1), ("a", 0))
+    rows = solve(house)
+    assert sorted(rows.kind[:2]) == ["keep", "match"]
+    assert rows.match_id[rows.kind == "match"].tolist()[0] == house.films["a"][0].shot_id[0]
+    assert rows.kind[2] == "match" and rows.match_id[2] != house.films["a"][0].shot_id[0]
+
+
+def test_a_set_up_is_answered_from_one_sequence():
+    # Shot and reverse shot in the trailer, and in each of two films; the second film is a little
+    # more like the first shot, the first film like all others.
+    house = House(2).film("t", [30] * 4).film("a", [40] * 4).film("b", [40] * 4)
+    near, far = unit(house.rng.normal(size=(2, 12)))
+    for channel in CHANNELS:
+        for film, tilt in (("t", 0.0), ("a", 0.5), ("b", 0.55)):
+            noise = unit(house.rng.normal(size=(2, 12)))
+            pair = unit(np.stack([near, far]) + tilt * noise)
+            house.films[film][2][channel][:] = pair[[0, 1, 0, 1]]
+    house.films["b"][2]["subject"][0] = house.films["t"][2]["subject"][0]
+    plainly = solve(house).match_id.str[0].tolist()
+    echoed = solve(house, settings=PLAIN.model_copy(update={"echo": 1.0})).match_id.str[0].tolist()
+    assert plainly[0] != plainly[2]  # the best answers of one set-up come from two films
+    assert echoed[0] == echoed[2] and echoed[1] == echoed[3]
