@@ -14,6 +14,7 @@ from lab.channels import unit
 
 NEAR = 60.0  # seconds within which a film comes back to a set-up
 SAME, AKIN = 0.7, 0.4  # likeness from which shots are of one set-up, and of one sequence
+CARDS = "black|flat|title|leader|testcard"  # all alike, and of no camera's place
 SEES = {"subject": 0.6, "composition": 0.2, "colour": 0.2}  # what likeness is made of
 
 
@@ -36,6 +37,7 @@ def find_setups(
     setup, sequence = np.zeros(len(shots), int), np.zeros(len(shots), int)
     row = pd.Series(np.arange(len(shots)), shots.shot_id)
     owner = row.reindex(moments.shot_id).to_numpy()
+    shown = ~shots["flags"].str.contains(CARDS).to_numpy(bool)
     films, first = shots.film_id.to_numpy(), shots.start.to_numpy()
     means = {name: _means(ready[name], owner, len(shots)) for name in SEES}
     begin = 0
@@ -43,7 +45,8 @@ def find_setups(
         here = slice(begin, end)
         alike = sum(share * means[n][here] @ means[n][here].T for n, share in SEES.items())
         near = np.abs(first[here][:, None] - first[here]) <= NEAR
-        alike = np.where(near, alike, -1)
+        alike = np.where(near & shown[here] & shown[here][:, None], alike, -1)
+        np.fill_diagonal(alike, 1)
         setup[here] = setup[:begin].max(initial=-1) + 1 + _chained(alike >= SAME)
         linked = (alike >= AKIN) | (setup[here][:, None] == setup[here])
         sequence[here] = sequence[:begin].max(initial=-1) + 1 + _spanned(linked)
