@@ -44,7 +44,7 @@ from lab.ingest import (
     load_frames,
     recut,
 )
-from lab.likeness import Likeness, Weights
+from lab.likeness import Likeness, Weights, only
 from lab.match import MatchSettings, open_desk
 from lab.store import Workspace, key_of
 from lab.video import EPSILON, Box, shown_at
@@ -364,12 +364,8 @@ def bring(workspace: Workspace, path: Path, starts: list[float]) -> Archive:
 
 def our_scores(likeness: Likeness, weights: Weights | None = None) -> dict[str, np.ndarray]:
     """Scores of shots against shots: together at the default weights, and by every channel."""
-    sides = [side for side in (likeness.straight, likeness.turned) if side is not None]
-    together = [likeness.shots(side) for side in likeness.sides(weights or Weights())]
-    scores = {"together": np.max(together, axis=0)}
-    for name in likeness.straight:
-        scores[name] = np.max([likeness.shots(side[name]) for side in sides], axis=0)
-    return scores
+    ways = {"together": weights or Weights()} | {n: only(**{n: 1}) for n in likeness.straight}
+    return {name: likeness.shots(way)[0] for name, way in ways.items()}
 
 
 def baselines(workspace, trailer, known: dict, cache: Path, mirror: bool) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from plain import is_useful
 from lab.channels import CHANNELS, Calibration
 from lab.films import find_films
 from lab.ingest import Archive, ingest, load_archive, thumbnail_path
-from lab.likeness import Likeness
+from lab.likeness import Likeness, only
 from lab.render import Cell, draw_sheet
 from lab.store import Workspace
 
@@ -70,7 +70,7 @@ def main() -> None:
     ingest(find_films(args.films), workspace)
     archive = load_archive(workspace)
     likeness = Likeness.between(archive, archive, Calibration.fit(archive.vectors))
-    score = {name: likeness.shots(likeness.straight[name]) for name in CHANNELS}
+    score = {name: likeness.shots(only(**{name: 1}))[0] for name in CHANNELS}
     film, useful = archive.shots.film_id.to_numpy(), is_useful(archive.shots)
     forbidden = (film[:, None] == film[None]) | ~useful[None]
     print(shares(score, forbidden).round(3).to_string())

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.channels import CHANNELS, Calibration, mirrored
@@ -44,7 +45,8 @@ class Weights(BaseModel):
         return {name: w / total if total else 1 / len(weights) for name, w in weights.items()}
 
 
-def _only(**weights: float) -> Weights:
+def only(**weights: float) -> Weights:
+    """Weights of the channels that are named; the others weigh nothing."""
     return Weights(**(dict.fromkeys(Weights.model_fields, 0.0) | weights))
 
 
@@ -52,11 +54,11 @@ def _only(**weights: float) -> Weights:
 # answering with anything at all.
 WAYS = {
     "as it comes": Weights(),
-    "same subject": _only(subject=1),
-    "same shape": _only(composition=1, subject=0.1),
-    "same movement": _only(motion=1, subject=0.2),
-    "same light": _only(colour=1, subject=0.1),
-    "same framing": _only(framing=1, subject=0.2),
+    "same subject": only(subject=1),
+    "same shape": only(composition=1, subject=0.1),
+    "same movement": only(motion=1, subject=0.2),
+    "same light": only(colour=1, subject=0.1),
+    "same framing": only(framing=1, subject=0.2),
 }
 
 
@@ -67,11 +69,14 @@ class Likeness:
     Attributes
     ----------
     straight, turned : dict of ndarray of float32, shape (trailer moments, archive moments)
-        A channel's scores, and those against the archive seen in a mirror, if asked for.
+        A channel's scores, and those against the archive seen in a mirror, if asked for. The
+        archive's moments stand layer by layer: every shot's first, then every second, and so on.
     left, right : ndarray of int
         First moment of every trailer shot and of every archive shot.
     lengths : ndarray of float
         Seconds that the trailer's moments last.
+    columns : ndarray of int, shape (archive moments,)
+        Where in the scores each of the archive's moments stands.
     """
 
     straight: dict[str, np.ndarray]
@@ -79,49 +84,115 @@ class Likeness:
     left: np.ndarray
     right: np.ndarray
     lengths: np.ndarray
+    columns: np.ndarray
 
     @classmethod
     def between(
         cls, trailer: Archive, archive: Archive, calibration: Calibration, mirror: bool = False
     ) -> Likeness:
-        queries = calibration.apply(trailer.vectors)
+        queries, right = calibration.apply(trailer.vectors), _firsts(archive.moments)
+        order = np.argsort(_layers(right, len(archive.moments)), kind="stable")
         sides = []
         for raw in [archive.vectors, *([mirrored(archive.vectors)] if mirror else [])]:
             answers = calibration.apply(raw)
-            sides.append({c: (queries[c] @ answers[c].T).astype(np.float32) for c in CHANNELS})
+            sides.append({c: _dots(queries[c], answers[c][order]) for c in CHANNELS})
         lengths = (trailer.moments.end - trailer.moments.start).to_numpy()
+        columns = np.empty(len(order), int)
+        columns[order] = np.arange(len(order))
         turned = sides[1] if mirror else None
-        return cls(sides[0], turned, _firsts(trailer.moments), _firsts(archive.moments), lengths)
+        return cls(sides[0], turned, _firsts(trailer.moments), right, lengths, columns)
 
-    def sides(self, weights: Weights) -> list[np.ndarray]:
-        """Weighted scores of the moments: straight, and in the mirror if asked for."""
-        return [_weigh(side, weights) for side in (self.straight, self.turned) if side is not None]
+    def shots(self, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of shots against shots, the better side of each pair; and which side that is.
 
-    def shots(self, score: np.ndarray) -> np.ndarray:
-        """Scores of the moments brought together to shots."""
-        best = np.maximum.reduceat(score, self.right, axis=1)
-        total = np.add.reduceat(best * self.lengths[:, None], self.left, axis=0)
-        return total / np.add.reduceat(self.lengths, self.left)[:, None]
+        Returns
+        -------
+        score : ndarray of float32, shape (trailer shots, archive shots)
+        turned : ndarray of bool, same shape
+        """
+        score = self._brought(self.straight, weights)
+        if self.turned is None:
+            return score, np.broadcast_to(False, score.shape)
+        # A shot is shown mirrored as a whole, or not at all.
+        other = self._brought(self.turned, weights)
+        return np.maximum(score, other), other > score
+
+    def _brought(self, side: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
+        """Scores of the moments, weighted and brought together to shots."""
+        total, count = self._scratch, len(self.right)
+        total.zero_()
+        for name, share in weights.shares().items():
+            if share:
+                total.add_(torch.from_numpy(side[name]), alpha=share)
+        best, begin = total[:, :count], count
+        for owners in self._later:
+            layer = total[:, begin : begin + len(owners)]
+            best[:, owners] = torch.maximum(best[:, owners], layer)
+            begin += len(owners)
+        best *= torch.from_numpy(self.parts)[:, None]
+        shots = torch.zeros(len(self.left), count)
+        return shots.index_add_(0, torch.from_numpy(self._owners), best).numpy()
+
+    @cached_property
+    def parts(self) -> np.ndarray:
+        """Each trailer moment's part of its shot's length, float32."""
+        whole = np.add.reduceat(self.lengths, self.left)
+        return (self.lengths / whole[self._owners]).astype(np.float32)
+
+    @cached_property
+    def _owners(self) -> np.ndarray:
+        """The trailer shot of each of its moments."""
+        return np.repeat(np.arange(len(self.left)), np.diff([*self.left, len(self.lengths)]))
+
+    @cached_property
+    def _later(self) -> list[torch.Tensor]:
+        """For every layer of archive moments but the first, the shots that have it."""
+        counts, layers = np.diff([*self.right, len(self.columns)]), []
+        while (counts > len(layers) + 1).any():
+            layers.append(torch.from_numpy(np.flatnonzero(counts > len(layers) + 1)))
+        return layers
+
+    @cached_property
+    def _scratch(self) -> torch.Tensor:
+        return torch.empty(len(self.lengths), len(self.columns))
 
     @cached_property
     def spread(self) -> dict[str, float]:
         """How widely each channel's scores spread, among some thousand archive moments."""
-        step = max(1, len(next(iter(self.straight.values())).T) // SAMPLE)
+        step = max(1, len(self.columns) // SAMPLE)
         return {name: float(score[:, ::step].std()) for name, score in self.straight.items()}
 
-    def span(self, row: int, column: int) -> tuple[slice, slice]:
-        """The moments of a trailer shot and of an archive shot."""
-        stops = [*self.left[1:], len(self.lengths)], [*self.right[1:], None]
-        return slice(self.left[row], stops[0][row]), slice(self.right[column], stops[1][column])
+    def moments(self, row: int, column: int) -> tuple[slice, np.ndarray]:
+        """The moments of a trailer shot and of an archive shot, as they stand in the scores."""
+        stops = [*self.left[1:], len(self.lengths)], [*self.right[1:], len(self.columns)]
+        here = slice(self.right[column], stops[1][column])
+        return slice(self.left[row], stops[0][row]), self.columns[here]
 
-    def numbers(self, row: int, column: int, mirror: bool, weights: Weights) -> dict[str, float]:
+    def pair(self, row: int, column: int, turned: bool, weights: Weights) -> np.ndarray:
+        """Weighted scores of a trailer shot's moments against an archive shot's."""
+        rows, columns = self.moments(row, column)
+        side = self.turned if turned else self.straight
+        shares = weights.shares().items()
+        return sum(np.float32(share) * side[name][rows][:, columns] for name, share in shares)
+
+    def numbers(self, row: int, column: int, turned: bool, weights: Weights) -> dict[str, float]:
         """`score` of a pair of shots, and what each channel says of it (``score_<channel>``)."""
-        left, right = self.span(row, column)
-        side = self.turned if mirror else self.straight
-        score = _weigh({name: side[name][left, right] for name in CHANNELS}, weights)
-        best, lengths = (np.arange(len(score)), score.argmax(axis=1)), self.lengths[left]
-        found = {"score": score} | {f"score_{name}": side[name][left, right] for name in CHANNELS}
-        return {name: float(np.average(v[best], weights=lengths)) for name, v in found.items()}
+        rows, columns = self.moments(row, column)
+        score, parts = self.pair(row, column, turned, weights), self.parts[rows]
+        side, best = self.turned if turned else self.straight, score.argmax(axis=1)
+        found = {"score": score} | {f"score_{n}": side[n][rows][:, columns] for n in CHANNELS}
+        every = np.arange(len(best))
+        return {name: float(parts @ value[every, best]) for name, value in found.items()}
+
+
+def _layers(firsts: np.ndarray, count: int) -> np.ndarray:
+    """For every moment, how many of its shot come before it."""
+    owners = np.repeat(np.arange(len(firsts)), np.diff([*firsts, count]))
+    return np.arange(count) - firsts[owners]
+
+
+def _dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(one @ other.T, np.float32)
 
 
 def sameness(archive: Archive, calibration: Calibration, weights: Weights) -> np.ndarray:
@@ -134,7 +205,11 @@ def sameness(archive: Archive, calibration: Calibration, weights: Weights) -> np
     film = archive.moments.shot_id.str.split("-").str[0].to_numpy()
     some = np.linspace(0, len(film) - 1, min(len(film), SAMPLE)).round().astype(int)
     ready = calibration.apply(archive.vectors)
-    score = _weigh({name: ready[name][some] @ ready[name].T for name in CHANNELS}, weights)
+    score = sum(
+        np.float32(share) * (ready[name][some] @ ready[name].T)
+        for name, share in weights.shares().items()
+        if share
+    )
     score = np.where(film[some][:, None] == film[None], 0, np.maximum(score, 0))
     nearest = np.sort(score, axis=0)[-NEAREST:].mean(axis=0)
     return np.maximum.reduceat(nearest, _firsts(archive.moments))
@@ -155,14 +230,6 @@ def _tall(films: pd.DataFrame) -> dict[str, bool]:
         left, top, right, bottom = film.crop
         tall[film.film_id] = film.height * (bottom - top) > film.width * (right - left)
     return tall
-
-
-def _weigh(channels: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
-    total = np.zeros_like(channels[CHANNELS[0]])
-    for name, share in weights.shares().items():
-        if share:
-            total += np.float32(share) * channels[name]
-    return total
 
 
 def _firsts(moments: pd.DataFrame) -> np.ndarray:

@@ -193,10 +193,7 @@ class Desk:
     setups: tuple
 
     def __post_init__(self):
-        self.sides = self.likeness.sides(self.settings.weights)
-        # A shot is shown mirrored as a whole, or not at all.
-        scores = np.stack([self.likeness.shots(side) for side in self.sides])
-        self.score, self.turned = scores.max(axis=0), scores.argmax(axis=0)
+        self.score, self.turned = self.likeness.shots(self.settings.weights)
         self.score -= self.handicap
         self.spans = _spans(self.queries, self.frames)
         self.room = _room(self.spans, self.queries, self.answers)
@@ -315,9 +312,9 @@ class Desk:
 
     def _window(self, at: int, column: int) -> tuple[float, float]:
         """Seconds of the archive shot's moment that is most like the trailer shot's first."""
-        left, right = self.likeness.span(at, column)
-        side = self.sides[int(self.turned[at, column])]
-        window = self.moments.iloc[right].iloc[side[left, right][0].argmax()]
+        turned, weights = bool(self.turned[at, column]), self.settings.weights
+        best = self.likeness.pair(at, column, turned, weights)[0].argmax()
+        window = self.moments.iloc[self.likeness.right[column] + best]
         return window.start, window.end
 
     def keep(self, at: int, pin: dict, columns: list[int]) -> tuple[dict, list[str]]:

@@ -261,7 +261,7 @@ def hit_sheet(
 def _alike(query: Archive, archive: Archive, weights: Weights) -> np.ndarray:
     """Scores of the archive's shots against one shot, as in matching."""
     likeness = Likeness.between(query, archive, Calibration.fit(archive.vectors))
-    return likeness.shots(likeness.sides(weights)[0])[0]
+    return likeness.shots(weights)[0][0]
 
 
 def _hits(
