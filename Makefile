@@ -3,7 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lab lock clean
+.PHONY: install demo test lab lock clean
+
+# What the others need; they call it by themselves.
+install: $(READY)
 
 demo: $(READY)
 	$(BIN)/lab demo

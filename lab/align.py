@@ -121,9 +121,10 @@ def _laid(ours: Traces, layout: np.ndarray, movement: np.ndarray) -> np.ndarray:
     dots = np.einsum("td,btd->b", ours.movement, movement)
     lengths = np.linalg.norm(ours.movement), np.linalg.norm(movement, axis=(1, 2))
     hardly = HARDLY * np.sqrt(len(ours.movement))
-    # Where neither moves, movement says nothing; where only one does, they do not agree.
-    moved = dots / np.maximum(lengths[0] * lengths[1], hardly**2)
-    moved = np.where((lengths[0] < hardly) & (lengths[1] < hardly), layout, moved)
+    # Where neither moves, movement says no more than layout; where only one does, they disagree.
+    apart = np.abs(lengths[0] - lengths[1])
+    moved = dots + hardly**2 * layout
+    moved /= lengths[0] * lengths[1] + hardly * (hardly + apart)
     return LAYOUT * layout + MOVEMENT * moved + ENDS * ends
 
 

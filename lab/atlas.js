@@ -219,11 +219,25 @@ function render({ model, el }) {
       const plain = groups[k] >= 0 ? [[2, colour(groups[k])]] : [];
       tile(k, w, chosen.has(k) ? [[5, "#fff"], [4, "#07f"]] : plain);
     }
-    middles.forEach((k, group) => stamp(nameBadge(group), across(k) - w / 2, down(k) - (w / 2) * FLAT));
+    nameGroups(w);
     for (const k of [...lit].reverse())
       tile(k, litWide(), [[6, "#000"], [5, "#ff9d00"], ...(chosen.has(k) ? [[2, "#07f"]] : [])]);
     if (held?.lasso) lasso(new Path2D(`M${held.lasso.join("L")}Z`));
     show();
+  }
+
+  // Names of groups at their middles, each further down where it would lie on another.
+  function nameGroups(w) {
+    const taken = [];
+    middles.forEach((k, group) => {
+      const made = nameBadge(group), [wide, tall] = [made.width, made.height].map((side) => side / devicePixelRatio);
+      const x = across(k) - w / 2, hits = (y) => taken.some(([left, top, right]) =>
+        x < right && left < x + wide && Math.abs(top - y) < tall + 1);
+      let y = down(k) - (w / 2) * FLAT;
+      for (let tries = 0; tries < 8 && hits(y); tries++) y += tall + 1;
+      taken.push([x, y, x + wide]);
+      stamp(made, x, y);
+    });
   }
 
   // Dots are set pixel by pixel: 20,000 rectangles would take the canvas longer than a frame lasts.
@@ -353,7 +367,7 @@ function render({ model, el }) {
   function click(k) {
     if (model.get("clicked") === k) put("clicked", -1);
     put("clicked", k);
-    says.textContent = line(k);
+    focus(k); // the arrows go on from here
   }
 
   function toggle(k) {

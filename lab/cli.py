@@ -15,7 +15,7 @@ from lab import __version__
 from lab.cutlists import CutListError, read_cuts, write_cuts
 from lab.edit import EditError, load_edit, match_trailer
 from lab.encoders import PACKAGED, EncoderError, load_encoder
-from lab.favourites import cite
+from lab.favourites import cite, put_aside
 from lab.films import Register, find_films
 from lab.ingest import (
     IngestSettings,
@@ -38,7 +38,7 @@ from lab.reel import ReelError, grid, reel
 from lab.render import PRESETS, Cell, contact_sheet, shot_sheet
 from lab.render import render as render_edit
 from lab.sample import SampleError, fetch_samples
-from lab.scenes import SceneSettings, open_map, typical
+from lab.scenes import SceneSettings, name_scene, open_map, typical
 from lab.search import (
     COUNT,
     SearchError,
@@ -152,7 +152,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--redraw", action="store_true", help="draw it anew: shots may move")
     one.add_argument("--scene", type=int, metavar="N", help="its shots in the map's order, as .mp4")
     one.add_argument(
-        "--nine", action="store_true", help="of a scene: the nine nearest to its middle at once"
+        "--name", metavar="NAME", help="call a scene by a name of your own; '' undoes it"
+    )
+    one.add_argument(
+        "--nine", action="store_true", help="of a scene: the nine most typical at once"
     )
     one.add_argument("--titles", action="store_true", help="of a scene: say what film each is from")
     one.add_argument("--most", type=_positive, metavar="N", help="of a scene: its N most typical")
@@ -165,6 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     one = verb("favourites", cited, "what was put aside, with titles and timecodes")
+    one.add_argument("--add", metavar="SHOT", help="put a shot aside, by its shot_id")
+    one.add_argument("--tags", default="", help="of the shot: words, separated by commas")
+    one.add_argument("--note", default="", help="of the shot")
     one.add_argument("--out", metavar="FILE.csv")
 
     one = verb(
@@ -369,9 +375,14 @@ def draw(args) -> str:
     _suffix(out, *(DRAWN if args.scene is None else [".mp4"]))
     settings = SceneSettings(**({"weights": args.weights} if args.weights else {}))
     found = open_map(workspace, settings, looking, redraw=args.redraw)
+    if args.name is not None and args.scene is None:
+        raise UsageError("a name is of one scene; say which, as in --scene 0 --name 'hands'.")
     if args.scene is not None:
         if args.scene not in found.scenes.cluster:
             raise UsageError(f"the map has scenes 0 to {len(found.scenes) - 1}, no {args.scene}.")
+        if args.name is not None:
+            found = name_scene(workspace, found, args.scene, args.name)
+            return f"scene {args.scene} is called {found.names[args.scene]} now"
         shots = found.shots[found.shots.cluster == args.scene]
         useful = shots[shots["flags"] == ""]  # titles and repeats only where there is nothing else
         shots, films = useful if len(useful) else shots, load_films(workspace)
@@ -390,7 +401,14 @@ def draw(args) -> str:
 
 
 def cited(args) -> str:
-    table = cite(Workspace(args.work))
+    workspace = Workspace(args.work)
+    if args.add:
+        film_id = args.add.split("-")[0]
+        shots = load_archive(workspace, films=[film_id]).shots.set_index("shot_id")
+        if args.add not in shots.index:
+            raise UsageError(f"{args.add}: is no shot here; `lab shots FILM` lists a film's.")
+        put_aside(workspace, shots.loc[args.add], tags=args.tags, note=args.note)
+    table = cite(workspace)
     return _show(table, args.out, "favourite", list(table))
 
 

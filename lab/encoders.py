@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
@@ -164,10 +163,9 @@ class PackagedEncoder:
             for k, sure in zip(best.tolist(), likely.tolist(), strict=True)
         ]
 
-    def meanings(self) -> pd.DataFrame:
-        """What each number of the pooled features says for each word: a column a word."""
-        weight = self.model._fc.weight.detach().float().cpu().numpy()
-        return pd.DataFrame(weight.T, columns=_imagenet())
+    def meanings(self) -> np.ndarray:
+        """What the pooled features say for each of ImageNet's classes: float32 (1000, 1280)."""
+        return self.model._fc.weight.detach().float().cpu().numpy()
 
 
 def _fused(model: torch.nn.Module) -> torch.nn.Module:

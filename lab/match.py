@@ -26,6 +26,7 @@ from lab.video import EPSILON
 
 ALTERNATIVES = 5
 SHARP = 4  # power of likeness in movement: strangers all move a little alike
+STEPS = 3  # steps of a shot at which its movement says half of what it can
 TRIED = 16  # best answers of a shot that are laid beside it before one is chosen
 SLOWEST_PIN = 0.05  # speed below which a pinned answer would be a still
 ECHO, ORDER = 0.3, 0.5  # what `echo` and `chronology` of 1 are worth at most, in scores
@@ -250,7 +251,7 @@ class Desk:
         settings, places = self.settings, pd.factorize(self.answers.film_id)[0]
         (setup, _), (_, sequence) = self.setups
         task = Task(
-            np.broadcast_to(np.arange(len(self.answers)), score.shape),
+            None,
             score,
             self.queries.start.to_numpy(),
             fixed,
@@ -278,9 +279,16 @@ class Desk:
         pairs.sort(key=lambda pair: self.answers.film_id[pair[1]])
         alike = {pair: max(0.0, self._timing(*pair)) ** SHARP for pair in pairs}
         for row, columns in enumerate(tried.values()):
-            gains = np.array([alike[int(asked[row]), column] for column in columns])
-            score[row, columns] += self.settings.timing * (gains - gains.min(initial=1))
+            at = int(asked[row])
+            gains = np.array([alike[at, column] for column in columns])
+            score[row, columns] += self._says(at) * (gains - gains.min(initial=1))
         return score
+
+    def _says(self, at: int) -> float:
+        """How much a shot's movement counts: half a second of it says little."""
+        query = self.queries.iloc[at]
+        steps = len(self._traces(query, query.clean_start, query.clean_end).times)
+        return self.settings.timing * steps / (steps + STEPS)
 
     def _ranked(self, at: int, count: int) -> list[int]:
         """The columns that would answer a row best, of those that may, at most `count`."""
@@ -374,7 +382,7 @@ def choose(
     Parameters
     ----------
     task : Task
-        Every column a candidate of every row, in order; whether it may answer says `allowed`.
+        Every column a candidate of every row; whether it may answer says `allowed`.
     allowed : ndarray of bool, shape (rows, columns)
     room : ndarray, same shape
         Speed at which a column's shot would just last as long as the row's; 1 or more fits.

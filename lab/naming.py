@@ -2,16 +2,19 @@
 
 A word is told of a scene if most of its shots say it and the rest of the archive says it less.
 A film with many shots has fewer votes than shots, so that no long film speaks for all; and only
-words of channels that count where the map was drawn are heard. What a scene shows is told in the
-packaged encoder's own words: those whose scores rise most from the rest of the archive to it.
+words of channels that count where the map was drawn are heard. What a scene shows is told in kinds
+of things (``kinds.yaml``) whose classes the packaged encoder sees more there than elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from lab.channels import unit
 from lab.encoders import PACKAGED, packaged
@@ -31,11 +34,12 @@ MOST, OFTEN = 0.5, 0.25  # part of a scene that says a word, and that says one o
 MORE = 1.3  # times as often as elsewhere, from which a word tells
 USUAL = 0.05  # added to how often a word is said elsewhere: what is rare is not yet telling
 TOLD, SHOWN, KNOWN = 3, 2, 5  # words of a name, things of a name, and things that are known
+BEST, CLEAR = 3, 0.6  # classes that speak for a kind; part of the first kind's gain that tells
 ONE_FILM = 0.8  # part of a scene from which it is a film's
 
 
-def senses(subject: np.ndarray, vectors: np.ndarray, encoder: str) -> pd.DataFrame | None:
-    """How much each of the encoder's words gains along each axis of a map's subjects.
+def senses(subject: np.ndarray, vectors: np.ndarray, encoder: str) -> np.ndarray | None:
+    """How much each of ImageNet's classes gains along each axis of a map's subjects.
 
     Parameters
     ----------
@@ -47,15 +51,25 @@ def senses(subject: np.ndarray, vectors: np.ndarray, encoder: str) -> pd.DataFra
 
     Returns
     -------
-    DataFrame or None
-        (d, words), a column a word; None for encoders that have no words of their own.
+    ndarray or None
+        (d, 1000); None for encoders that know no classes.
     """
     if encoder != PACKAGED:
         return None
-    words = packaged().meanings()
-    said = vectors @ unit(words.to_numpy().T).T
-    lengths = np.maximum((subject**2).sum(axis=0), 1e-6)
-    return pd.DataFrame(subject.T @ said / lengths[:, None], columns=words.columns)
+    said = vectors @ unit(packaged().meanings()).T
+    return subject.T @ said / np.maximum((subject**2).sum(axis=0), 1e-6)[:, None]
+
+
+@lru_cache(maxsize=1)
+def kinds() -> dict[str, np.ndarray]:
+    """The classes of each kind of things, by number."""
+    text = resources.files("lab").joinpath("kinds.yaml").read_text(encoding="utf-8")
+    found = {}
+    for kind, classes in yaml.safe_load(text).items():
+        ends = [part.split("-") for part in str(classes).split()]
+        spans = [np.arange(int(part[0]), int(part[-1]) + 1) for part in ends]
+        found[kind] = np.concatenate(spans)
+    return found
 
 
 def scene_names(
@@ -63,7 +77,7 @@ def scene_names(
     weights: Weights,
     exemplars: Mapping[int, str],
     subject: np.ndarray | None = None,
-    meanings: pd.DataFrame | None = None,
+    meanings: np.ndarray | None = None,
 ) -> dict[int, str]:
     """Names in film language, no two alike.
 
@@ -75,7 +89,7 @@ def scene_names(
         How much each channel counted.
     exemplars : mapping
         A shot of each `cluster`, as it is told where no word sets the scene apart.
-    subject, meanings : ndarray of shape (shots, d), DataFrame, optional
+    subject, meanings : ndarray, shape (shots, d) and (d, 1000), optional
         Where shots lie by what they show, and what that says, from `senses`.
 
     Returns
@@ -142,10 +156,13 @@ def _ranked(here: np.ndarray, shots: pd.DataFrame, said: pd.DataFrame) -> pd.Dat
     return table.sort_values("telling", ascending=False, kind="stable")
 
 
-def _things(here: np.ndarray, shots: pd.DataFrame, subject, meanings: pd.DataFrame) -> list[str]:
-    """What a scene shows more than the rest, the most telling first."""
+def _things(here: np.ndarray, shots: pd.DataFrame, subject, meanings: np.ndarray) -> list[str]:
+    """Kinds of things that a scene shows more than the rest, the most telling first."""
     middle = _votes(shots[here]) @ subject[here] - _votes(shots[~here]) @ subject[~here]
-    return (middle @ meanings).nlargest(KNOWN).index.tolist()
+    gains = middle @ meanings
+    told = {kind: np.sort(gains[some])[-BEST:].mean() for kind, some in kinds().items()}
+    ranked = sorted(told, key=told.get, reverse=True)
+    return [kind for kind in ranked[:KNOWN] if told[kind] >= CLEAR * told[ranked[0]]]
 
 
 def _tries(

@@ -32,7 +32,6 @@ SIZE = (2400, 1500)  # pixels of a picture of the map
 TILES, NARROW, WIDE = 0.5, 24, 160  # part of it that shots fill; width of one, pixels
 LEGEND = 460  # pixels of its width that the names of the scenes take
 PAPER = SIZE[0] - LEGEND, SIZE[1]
-PAGE = 1600, 1200  # the shape of a page's map
 
 
 def write_map(found: SceneMap, thumbnails: Callable[[str, int], Path], out) -> None:
@@ -63,7 +62,7 @@ def as_page(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
     shots, tile = found.shots, tile_of(len(found.shots))
     pictures = [thumbnails(shot.film_id, shot.index) for shot in shots.itertuples()]
     data = {
-        "places": _text((on_paper(found, PAGE) * (1, -1)).astype("<f4").tobytes()),
+        "places": _text((on_paper(found) * (1, -1)).astype("<f4").tobytes()),
         "texts": ["; ".join(filter(None, told(shot)[:2])) for shot in shots.itertuples()],
         "groups": shots.cluster.tolist(),
         "names": {str(group): name for group, name in found.names.items()},
@@ -146,41 +145,39 @@ def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
     return "\n".join([*parts, "</svg>"])
 
 
-def on_paper(found: SceneMap, size: tuple[int, int] = PAPER) -> np.ndarray:
+def on_paper(found: SceneMap) -> np.ndarray:
     """Where shots lie on a picture: of not too many, beside each other, none hiding another.
 
     Parameters
     ----------
     found : SceneMap
-    size : tuple of int
-        Width and height of the picture, in pixels.
 
     Returns
     -------
     ndarray of float, shape (n, 2)
-        Pixels to the right and down.
+        Pixels to the right and down, of `PAPER`.
     """
     points = found.points * (1, -1)
     points = points - points.min(axis=0)
-    edge = np.array(_tile(len(points), size))
-    room = np.array(size) - 2 * edge
+    edge = np.array(_tile(len(points)))
+    room = np.array(PAPER) - 2 * edge
     places = edge + points * room / np.maximum(points.max(axis=0), 1e-6)  # no unit: it fills all
-    return places if len(places) > MANY else _apart(places, edge, size)
+    return places if len(places) > MANY else _apart(places, edge)
 
 
-def _apart(places: np.ndarray, tile: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _apart(places: np.ndarray, tile: np.ndarray) -> np.ndarray:
     """Places moved as little as can be, so that no tile hides another: (n, 2)."""
     step = tile + 6
-    columns, rows = (np.array(size) // step).astype(int)
+    columns, rows = (np.array(PAPER) // step).astype(int)
     cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
     free = (cells + 0.5) * step
     _, taken = linear_sum_assignment(cdist(places, free, "sqeuclidean"))
     return free[taken]
 
 
-def _tile(count: int, size: tuple[int, int] = PAPER) -> tuple[int, int]:
+def _tile(count: int) -> tuple[int, int]:
     """Width and height of a shot, so that they cover as much of the map as looks well."""
-    area = TILES * size[0] * size[1] / max(count, 1)
+    area = TILES * PAPER[0] * PAPER[1] / max(count, 1)
     wide = round(min(max((area * 16 / 9) ** 0.5, NARROW), WIDE))
     return wide, round(wide * 9 / 16)
 

@@ -188,12 +188,13 @@ def two_films(compared: pd.DataFrame, one: str = "one", other: str = "other") ->
                 x=here.x,
                 y=here.y,
                 mode="markers",
-                name=f"{name}, {'alone' if alone else 'in company'} ({len(here)})",
+                name=f"{name}, {'alone' if alone else 'near the other'} ({len(here)})",
                 text=[f"{s.title} {clock(s.start)}, {s.label}" for s in here.itertuples()],
                 hoverinfo="text",
                 marker={"color": colour, "symbol": f"{shape}{'' if alone else '-open'}", "size": 9},
             )
-    title = f"Where {one} and {other} meet, and where each is alone"
+    title = f"Where {one} and {other} meet, and where each is alone<br>"
+    title += "<sup>near as the channels see it; a plane cannot keep all of that</sup>"
     return _on_plane(figure, title, 900, 600)
 
 

@@ -56,7 +56,8 @@ class SceneMap:
     ----------
     shots : DataFrame
         The archive's shots, and ``x``, ``y``, ``cluster`` (a scene, -1 for none), ``label``
-        (the scene's name), ``path`` and ``title`` of the film.
+        (the scene's name), ``typical`` (likeness to its scene's middle, 1 at most), ``path`` and
+        ``title`` of the film.
     scenes : DataFrame
         A row a scene, largest first: ``cluster``, ``name``, ``size`` (shots), ``tightness`` (mean
         likeness of its shots to their middle, 1 at most), ``exemplar`` (the `shot_id` nearest
@@ -66,7 +67,7 @@ class SceneMap:
     space : ndarray of float32, shape (shots, d)
         Where they lie by all, weighted; near is alike.
     settings : SceneSettings
-    senses : DataFrame or None
+    senses : ndarray or None
         What the axes of the subject say, from `lab.naming.senses`.
     placed : int
         Shots that came after the map was drawn.
@@ -77,7 +78,7 @@ class SceneMap:
     channels: dict[str, np.ndarray]
     space: np.ndarray
     settings: SceneSettings
-    senses: pd.DataFrame | None = None
+    senses: np.ndarray | None = None
     placed: int = 0
 
     @property
@@ -165,7 +166,7 @@ def extend(
     return named(SceneMap(shots, NAMELESS, channels, space, settings, meanings, len(new)), names)
 
 
-def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict, pd.DataFrame | None]:
+def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict, np.ndarray | None]:
     """An archive's shots, and where each lies by each channel.
 
     Returns
@@ -175,7 +176,7 @@ def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict, pd.DataFrame | 
         ``title`` and ``path`` of the film.
     channels : dict of ndarray of float32, shape (len(shots), d)
         The mean of a shot's moments, on at most `AXES` principal axes.
-    senses : DataFrame or None
+    senses : ndarray or None
         From `lab.naming.senses`.
     """
     flags, moments = archive.shots["flags"], archive.moments
@@ -230,7 +231,7 @@ def regrouped(found: SceneMap, near, names: Sequence[dict] = ()) -> SceneMap:
 
 
 def typical(shots: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The shots nearest to the middle of a scene on the map, of as many films as there are.
+    """The shots most like the middle of their scene, of as many films as there are.
 
     Parameters
     ----------
@@ -238,8 +239,7 @@ def typical(shots: pd.DataFrame, count: int) -> pd.DataFrame:
         Rows of `SceneMap.shots`.
     count : int
     """
-    places = shots[["x", "y"]].to_numpy()
-    near = shots.iloc[np.linalg.norm(places - np.median(places, axis=0), axis=1).argsort()]
+    near = shots.sort_values("typical", ascending=False, kind="stable")
     again = near.duplicated("film_id")
     return pd.concat([near[~again], near[again]]).head(count)
 
@@ -349,7 +349,7 @@ def read_names(workspace: Workspace) -> list[dict]:
 
 def named(found: SceneMap, names: Sequence[dict]) -> SceneMap:
     """A map whose scenes bear the names that were given to most of their shots."""
-    scenes = _scenes(found)
+    scenes, typical = _scenes(found)
     for entry in names:
         inside = Counter(found.shots.cluster[_showing(found.shots, entry["shots"])])
         cluster, count = max(inside.items(), key=lambda pair: pair[1], default=(NONE, 0))
@@ -358,7 +358,7 @@ def named(found: SceneMap, names: Sequence[dict]) -> SceneMap:
             scenes.loc[row, ["name", "named"]] = [entry["name"], True]
     found = replace(found, scenes=scenes)
     label = found.shots.cluster.map(found.names).fillna("")
-    return replace(found, shots=found.shots.assign(label=label))
+    return replace(found, shots=found.shots.assign(label=label, typical=typical))
 
 
 def _kept(path: Path) -> pd.DataFrame | None:
@@ -391,11 +391,13 @@ def _drawn(shots, channels, meanings, settings: SceneSettings, names: Sequence[d
     return named(SceneMap(shots, NAMELESS, channels, space, settings, meanings), names)
 
 
-def _scenes(found: SceneMap) -> pd.DataFrame:
-    """The scenes table, with names in film language."""
+def _scenes(found: SceneMap) -> tuple[pd.DataFrame, np.ndarray]:
+    """The scenes table, with names in film language; how like its scene's middle each shot is."""
     rows, ways, shots = [], unit(found.space), found.shots
+    typical = np.zeros(len(shots))
     for cluster, inside in shots[shots.cluster != NONE].groupby("cluster"):
         likeness = ways[inside.index] @ unit(ways[inside.index].mean(axis=0))
+        typical[inside.index] = likeness
         rows.append(
             {
                 "cluster": int(cluster),
@@ -412,4 +414,4 @@ def _scenes(found: SceneMap) -> pd.DataFrame:
     exemplars = dict(zip(scenes.cluster, exemplars, strict=True))
     weights, subject = found.settings.weights, found.channels["subject"]
     names = scene_names(shots, weights, exemplars, subject, found.senses)
-    return scenes.assign(name=scenes.cluster.map(names))
+    return scenes.assign(name=scenes.cluster.map(names)), typical

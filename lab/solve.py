@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, linprog, milp
 from scipy.sparse import csr_array
 
@@ -57,8 +58,8 @@ class Task:
 
     Attributes
     ----------
-    columns : ndarray of int, shape (n, k)
-        Candidates of every row, no shot twice in a row.
+    columns : ndarray of int, shape (n, k), or None
+        Candidates of every row, no shot twice in a row; None: candidate k is column k.
     values : ndarray of float, shape (n, k)
         What they are worth, higher is better; `NEVER` where one may not answer.
     times : ndarray of float, shape (n,)
@@ -72,7 +73,7 @@ class Task:
         Set-up of every row, -1 for none.
     """
 
-    columns: np.ndarray
+    columns: np.ndarray | None
     values: np.ndarray
     times: np.ndarray
     fixed: np.ndarray
@@ -126,14 +127,14 @@ def solve(task: Task, rules: Rules) -> Solution:
     Infeasible
     """
     free = np.flatnonzero(task.fixed == -1)
-    if not len(free):
-        return Solution(np.where(task.fixed < 0, -1, task.fixed), 0.0, 0.0)
-    values = np.where(_forbidden(task, rules, free), NEVER, task.values[free])
-    if (values <= NEVER / 2).all(axis=1).any():
-        raise Infeasible
     columns = np.where(task.fixed < 0, -1, task.fixed)
-    chosen, worth = assign(task.columns[free], values, _left(task, rules))
-    columns[free] = chosen
+    if not len(free):
+        return Solution(columns, 0.0, 0.0)
+    values = _open(task, rules, free)
+    if (values.max(axis=1) <= NEVER / 2).any():
+        raise Infeasible
+    candidates = None if task.columns is None else task.columns[free]
+    columns[free], worth = assign(candidates, values, _left(task, rules))
     # What is best without the other rules and keeps to them is best with them.
     if not (rules.variety or rules.echo) and _keeps(columns, task, rules):
         return Solution(columns, worth, worth)
@@ -143,8 +144,7 @@ def solve(task: Task, rules: Rules) -> Solution:
 def value_of(columns: np.ndarray, task: Task, rules: Rules) -> float:
     """What answers to the free rows are worth by the rules; the rules' limits are not checked."""
     free = task.fixed == -1
-    at = task.columns[free] == columns[free, None]
-    total = task.values[free][at].sum()
+    total = task.values[free][_candidates(task, np.flatnonzero(free)) == columns[free, None]].sum()
     answered = columns >= 0
     film = task.films[columns[answered]]
     counts, given = np.bincount(film), np.bincount(task.films[task.fixed[task.fixed >= 0]])
@@ -160,7 +160,9 @@ def value_of(columns: np.ndarray, task: Task, rules: Rules) -> float:
     return float(total - rules.variety * lost + rules.echo * gained)
 
 
-def assign(columns: np.ndarray, values: np.ndarray, uses: np.ndarray) -> tuple[np.ndarray, float]:
+def assign(
+    columns: np.ndarray | None, values: np.ndarray, uses: np.ndarray
+) -> tuple[np.ndarray, float]:
     """The columns that answer the rows with the greatest sum of values; exact.
 
     Only a row's best candidates are looked at: as many as the prices of the columns (the dual
@@ -168,7 +170,8 @@ def assign(columns: np.ndarray, values: np.ndarray, uses: np.ndarray) -> tuple[n
 
     Parameters
     ----------
-    columns : ndarray of int, shape (n, k)
+    columns : ndarray of int, shape (n, k), or None
+        None: candidate k is column k.
     values : ndarray of float, shape (n, k)
         `NEVER` where a candidate may not answer.
     uses : ndarray of int, shape (columns,)
@@ -186,12 +189,9 @@ def assign(columns: np.ndarray, values: np.ndarray, uses: np.ndarray) -> tuple[n
     count, every = values.shape
     depth = min(FIRST, every)
     while True:
-        if depth < every:
-            best = np.argpartition(values, every - depth, axis=1)[:, every - depth :]
-            some = np.take_along_axis(columns, best, axis=1)
-            worth = np.take_along_axis(values, best, axis=1)
-        else:
-            some, worth = columns, values
+        best = foremost(values, depth)
+        worth = np.take_along_axis(values, best, axis=1)
+        some = best if columns is None else np.take_along_axis(columns, best, axis=1)
         pool, place = np.unique(some, return_inverse=True)
         dense = np.full((count, len(pool)), NEVER)
         dense[np.arange(count)[:, None], place.reshape(some.shape)] = worth
@@ -232,14 +232,28 @@ def _most(task: Task, rules: Rules) -> np.ndarray:
     return np.maximum(0, most - np.bincount(held, minlength=task.films.max(initial=0) + 1))
 
 
-def _forbidden(task: Task, rules: Rules, free: np.ndarray) -> np.ndarray:
-    """Candidates that pins leave no room for: (free rows, k)."""
-    columns = task.columns[free]
-    no = (_left(task, rules) < 1)[columns] | (_most(task, rules) < 1)[task.films[columns]]
-    for row in np.flatnonzero(task.fixed >= 0) if rules.apart else ():
+def _open(task: Task, rules: Rules, free: np.ndarray) -> np.ndarray:
+    """What candidates are worth to the free rows, `NEVER` where pins leave no room for them."""
+    pinned = np.flatnonzero(task.fixed >= 0)
+    if not len(pinned):
+        return task.values[free] if len(free) < len(task.fixed) else task.values
+    values = task.values[free]  # a copy
+    shut = np.flatnonzero((_left(task, rules) < 1) | (_most(task, rules) < 1)[task.films])
+    if task.columns is None:
+        values[:, shut] = NEVER
+    else:
+        values[np.isin(task.columns[free], shut)] = NEVER
+    for row in pinned if rules.apart else ():
         near = np.abs(task.times[free] - task.times[row]) < rules.apart - NEAR
-        no |= near[:, None] & (columns == task.fixed[row])
-    return no
+        values[near[:, None] & (_candidates(task, free) == task.fixed[row])] = NEVER
+    return values
+
+
+def _candidates(task: Task, rows: np.ndarray) -> np.ndarray:
+    """Candidates of some rows, (rows, k)."""
+    if task.columns is not None:
+        return task.columns[rows]
+    return np.broadcast_to(np.arange(task.values.shape[1]), (len(rows), task.values.shape[1]))
 
 
 def _keeps(columns: np.ndarray, task: Task, rules: Rules) -> bool:
@@ -261,7 +275,7 @@ class _Program:
     def __init__(self, task: Task, rules: Rules, free: np.ndarray, values: np.ndarray):
         self.task, self.rules, self.free, self.values = task, rules, free, values
         self.allowed = values > NEVER / 2
-        self.inside = self.allowed & _foremost(values, POOL)
+        self.inside = self.allowed & _among(values, POOL)
 
     def solve(self) -> Solution:
         bound, worthy = self._relaxed()
@@ -289,14 +303,14 @@ class _Program:
             method="highs",
         )
         if found.status != 0:  # not among these
-            return np.inf, outside & _foremost(np.where(outside, self.values, NEVER), POOL)
+            return np.inf, outside & _among(np.where(outside, self.values, NEVER), POOL)
         price = -found.eqlin.marginals
         film = np.zeros(self.task.films.max() + 1)
         film[parts.films] = -found.ineqlin.marginals[: len(parts.films)]
         gain = self.values + self.rules.echo - price[:, None]
-        gain -= film[self.task.films[self.task.columns[self.free]]]
+        gain -= film[self.task.films[_candidates(self.task, self.free)]]
         gain = np.where(outside, gain, 0)
-        worthy = (gain > NEAR) & _foremost(gain, POOL)
+        worthy = (gain > NEAR) & _among(gain, POOL)
         return float(-found.fun + np.maximum(0, gain.max(axis=1)).sum()), worthy
 
     def _whole(self) -> tuple[np.ndarray, float, float]:
@@ -316,7 +330,8 @@ class _Program:
         rows, places = np.nonzero(self.inside)
         taken = found.x[: len(rows)] > 0.5
         columns = np.where(self.task.fixed < 0, -1, self.task.fixed)
-        columns[self.free[rows[taken]]] = self.task.columns[self.free][rows[taken], places[taken]]
+        chosen = _candidates(self.task, self.free)[rows[taken], places[taken]]
+        columns[self.free[rows[taken]]] = chosen
         bound = -found.mip_dual_bound if found.mip_dual_bound is not None else -found.fun
         return columns, value_of(columns, self.task, self.rules), float(bound)
 
@@ -342,7 +357,7 @@ class _Parts(NamedTuple):
     @classmethod
     def of(cls, task: Task, rules: Rules, free, values, inside) -> _Parts:
         rows, places = np.nonzero(inside)
-        columns = task.columns[free][rows, places]
+        columns = _candidates(task, free)[rows, places]
         book = _Book(values[inside])
         films, film = np.unique(task.films[columns], return_inverse=True)
         given = np.bincount(task.films[task.fixed[task.fixed >= 0]], minlength=task.films.max() + 1)
@@ -436,11 +451,14 @@ class _Book:
         return (*map(np.array, (self.worth, self.upper, self.whole)), most, np.array(self.limits))
 
 
-def _foremost(values: np.ndarray, count: int) -> np.ndarray:
+def foremost(values: np.ndarray, count: int) -> np.ndarray:
+    """Where the greatest `count` of each row stand, in no order: (n, count)."""
+    count = min(count, values.shape[1])
+    return torch.from_numpy(values).topk(count, dim=1, sorted=False).indices.numpy()
+
+
+def _among(values: np.ndarray, count: int) -> np.ndarray:
     """Which are among the greatest `count` of their row."""
-    if values.shape[1] <= count:
-        return np.ones(values.shape, bool)
-    best = np.argpartition(values, -count, axis=1)[:, -count:]
     found = np.zeros(values.shape, bool)
-    np.put_along_axis(found, best, True, axis=1)
+    np.put_along_axis(found, foremost(values, count), True, axis=1)
     return found

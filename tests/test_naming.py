@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab import encoders
 from lab.likeness import Weights
-from lab.naming import scene_names, senses
+from lab.naming import kinds, scene_names, senses
 
 PLAIN = {"framing": "long shot", "faces": "none", "light": "normal", "palette": "muted"}
 PLAIN |= {"camera": "static", "pace": "calm", "face_at": "", "flags": "", "title": "A"}
@@ -65,22 +66,27 @@ def test_no_two_names_are_alike():
 
 @pytest.fixture(scope="module")
 def things():
-    """Shots that the encoder would call daisies and lakesides, and what that says."""
-    from lab.encoders import PACKAGED, packaged
-
-    words, rng = packaged().meanings(), np.random.default_rng(0)
-    vectors = np.stack([words["daisy"], words["lakeside"]]).repeat(6, axis=0)
-    vectors += rng.normal(0, vectors.std() / 2, vectors.shape)
+    """Shots that the encoder would take for daisies and for lakesides, and what that says."""
+    classes, rng = encoders._imagenet(), np.random.default_rng(0)
+    words = encoders.packaged().meanings()
+    vectors = words[[classes.index("daisy"), classes.index("lakeside")]].repeat(6, axis=0)
+    vectors = vectors + rng.normal(0, vectors.std() / 2, vectors.shape)
     axes = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
     subject = axes[0][:, :5] * axes[1][:5]
-    return subject, senses(subject, vectors, PACKAGED)
+    return subject, senses(subject, vectors, encoders.PACKAGED)
 
 
-def test_what_a_scene_shows_is_told_in_the_encoder_s_words(things):
+def test_what_a_scene_shows_is_told_by_kind(things):
     table = together(shots(0, 6), shots(1, 6))
     names = scene_names(table, Weights(), EXEMPLARS, *things)
-    assert "daisy" in names[0] and "lakeside" in names[1]
-    assert "daisy" not in names[1] and "lakeside" not in names[0]
+    assert names[0].startswith("flowers and plants") and names[1].startswith("coast")
     weights = NONE.model_copy(update={"motion": 1})
-    assert "daisy" not in scene_names(table, weights, EXEMPLARS, *things)[0]
+    assert "flowers" not in scene_names(table, weights, EXEMPLARS, *things)[0]
     assert senses(things[0], np.zeros((12, 1280)), "some/model") is None
+
+
+def test_every_class_is_of_one_kind():
+    every = np.concatenate(list(kinds().values()))
+    assert len(set(every.tolist())) == len(every) == 998
+    assert {encoders._imagenet()[k] for k in set(range(1000)) - set(every)} == {"coil", "bubble"}
+    assert encoders._imagenet().index("seashore") in kinds()["coast"]

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from lab import cli
 from lab import page as pages
+from lab.favourites import favourites
 from lab.ingest import ingest, load_archive, thumbnail_path
 from lab.sample import numbered_film
 from lab.scenes import open_map
@@ -110,6 +111,26 @@ def test_a_scene_is_rendered_in_the_maps_order(house, tmp_path, capsys):
     assert sum(1 for _ in Reader(tmp_path / "few.mp4")) == 2 * 10
 
 
+def test_a_scene_is_named_and_a_shot_put_aside_by_command(house, capsys):
+    assert lab("map", "--scene", 0, "--name", "numbers", "--work", house.root) == 0
+    assert "scene 0 is called numbers now" in capsys.readouterr().out
+    assert open_map(house).names[0] == "numbers"
+    assert lab("map", "--scene", 0, "--name", "", "--work", house.root) == 0
+    assert open_map(house).names[0] != "numbers"
+    assert lab("map", "--name", "x", "--work", house.root) == 1
+    shot = open_map(house).shots.iloc[2]
+    asked = ["favourites", "--work", house.root, "--add"]
+    assert lab(*asked, shot.shot_id, "--tags", "a, b", "--note", "c") == 0
+    kept = favourites(house).iloc[-1]
+    assert (kept.film_id, kept.start, kept.tags, kept.note) == (
+        shot.film_id,
+        shot.start,
+        "a, b",
+        "c",
+    )
+    assert lab(*asked, shot.film_id + "-1-2") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -138,7 +159,7 @@ def test_a_page_is_moved_through_by_hand_and_keys(house, page, tmp_path):
     page.wait_for_function("document.querySelector('#map .says').textContent === '6 shots'")
 
     # The left upper shot: under the pointer its card, after a click its picture and line.
-    places = pages.on_paper(found, pages.PAGE)
+    places = pages.on_paper(found)
     left, top = places.min(axis=0)
     first = int(np.hypot(*(places - (left, top)).T).argmin())
     box = page.query_selector("#map canvas").bounding_box()
@@ -158,6 +179,9 @@ def test_a_page_is_moved_through_by_hand_and_keys(house, page, tmp_path):
     assert page.inner_text("#map .says").endswith("6 lit")
     page.fill("#find", "</SCRIPT> & two".replace("/", "⁄"))
     assert page.inner_text("#map .says").endswith("3 lit")
+    assert page.inner_text("#found") == "3 shots have all these words."
+    page.fill("#find", "xyzzy")
+    assert page.inner_text("#found") == "0 shots have this word."
     page.focus("#map canvas")
     reached = []
     for key in ("ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"):
@@ -165,4 +189,7 @@ def test_a_page_is_moved_through_by_hand_and_keys(house, page, tmp_path):
         reached.append(page.inner_text("#map .says"))
     page.keyboard.press("Enter")
     assert len(set(reached)) > 1 and len(page.query_selector_all("#clicked figure")) == 2
+    page.keyboard.press(" ")
+    assert page.inner_text("#count") == "1 shots chosen"
+    assert len(page.query_selector_all("#chosen figure")) == 1
     assert said == []

@@ -171,7 +171,12 @@ def test_a_damaged_map_is_drawn_anew(drawn, tmp_path, monkeypatch):
     assert np.array_equal(scenes.open_map(workspace).points, found.points)
 
 
-def test_what_is_typical_lies_in_the_middle_and_is_of_many_films():
-    shots = pd.DataFrame({"x": [0.0, 1, 2, 3, 9], "y": 0.0, "film_id": list("abbcd")})
-    assert scenes.typical(shots, 3).x.tolist() == [2, 3, 0]
-    assert scenes.typical(shots, 9).x.tolist() == [2, 3, 0, 9, 1]
+def test_what_is_typical_is_most_like_its_scene_and_of_many_films(drawn):
+    shots = pd.DataFrame({"typical": [0.7, 0.8, 0.9, 0.85, 0.1], "film_id": list("abbcd")})
+    assert scenes.typical(shots, 3).index.tolist() == [2, 3, 0]
+    assert scenes.typical(shots, 9).index.tolist() == [2, 3, 0, 4, 1]
+    found = drawn[2]
+    for row in found.scenes.itertuples():
+        inside = found.shots[found.shots.cluster == row.cluster]
+        assert inside.shot_id[inside.typical.idxmax()] == row.exemplar
+        assert inside.typical.mean() == pytest.approx(row.tightness)

@@ -91,7 +91,8 @@ class SceneExplorer(widgets.VBox):
         self.stage = Stage(plot=name, **_staged(workspace, self.looking, self.found))
         self.stage.on_msg(lambda _, content, buffers: self.act(content, buffers))
         self.figure = go.FigureWidget(plots.scene_map(self.found))
-        self.status = widgets.Label(_greeting(workspace))
+        self.status = widgets.Label("Point at a shot to see it, click to play it.")
+        warning = widgets.Label(_warning(workspace))
         self.status.add_class("lab-map-says")
         map_box = widgets.Box([self.figure])
         map_box.add_class(name)
@@ -100,6 +101,7 @@ class SceneExplorer(widgets.VBox):
                 self._search_row(),
                 self._filter_row(),
                 self._weight_row(),
+                *([warning] if warning.value else []),
                 self.status,
                 widgets.HBox([map_box, self.stage], layout={"flex_flow": "row wrap"}),
             ]
@@ -156,7 +158,7 @@ class SceneExplorer(widgets.VBox):
         """The same map as pictures at their places; what is clicked or chosen there is so here."""
         shots = self.found.shots
         atlas = Atlas(
-            page.on_paper(self.found, page.PAGE) * (1, -1),
+            page.on_paper(self.found) * (1, -1),
             ["; ".join(filter(None, lines[:2])) for lines in self.stage.texts],
             [
                 thumbnail_path(self.workspace, shot.film_id, shot.index, self.looking)
@@ -310,13 +312,14 @@ def _texts(found: SceneMap) -> list[list[str]]:
     return [page.told(shot) for shot in found.shots.itertuples()]
 
 
-def _greeting(workspace: Workspace) -> str:
-    if served(workspace.work) is None:
-        return (
-            "Pictures and clips cannot be shown here: start JupyterLab in a folder above "
-            f"{workspace.root.resolve()}."
-        )
-    return "Point at a shot to see it, click to play it."
+def _warning(workspace: Workspace) -> str:
+    """Why pictures and clips cannot be shown, if they cannot."""
+    if served(workspace.work) is not None:
+        return ""
+    return (
+        "Pictures and clips cannot be shown here: start JupyterLab in a folder above "
+        f"{workspace.root.resolve()}."
+    )
 
 
 def _staged(workspace: Workspace, looking: IngestSettings, found: SceneMap) -> dict:
