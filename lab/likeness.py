@@ -102,8 +102,14 @@ class Likeness:
         turned = sides[1] if mirror else None
         return cls(sides[0], turned, _firsts(trailer.moments), right, lengths, columns)
 
-    def shots(self, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    def shots(self, weights: Weights, mirror: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Scores of shots against shots, the better side of each pair; and which side that is.
+
+        Parameters
+        ----------
+        weights : Weights
+        mirror : bool
+            Look at the mirrored side as well, where it is known.
 
         Returns
         -------
@@ -111,7 +117,7 @@ class Likeness:
         turned : ndarray of bool, same shape
         """
         score = self._brought(self.straight, weights)
-        if self.turned is None:
+        if self.turned is None or not mirror:
             return score, np.broadcast_to(False, score.shape)
         # A shot is shown mirrored as a whole, or not at all.
         other = self._brought(self.turned, weights)

@@ -7,14 +7,14 @@ beside their shots (`lab.align`), and of all ways to answer every shot the best 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.align import SPEEDS, Traces, align, stretch, timing
+from lab.align import SPEEDS, Timing, Traces, align, stretch, timing
 from lab.channels import CHANNELS, Calibration
 from lab.flags import KINDS, USELESS
 from lab.ingest import Archive
@@ -153,19 +153,42 @@ def open_desk(
         raise MatchError("the archive holds no shots; ingest some films first.")
     calibration = calibration or Calibration.fit(archive.vectors)
     likeness = Likeness.between(trailer, archive, calibration, settings.mirror)
-    queries, answers = trailer.shots, archive.shots
-    allowed = _allowed(queries, answers, settings, rejected or [])
-    allowed, notes = _without_useless(allowed, queries, answers, settings)
-    notes += _unknown(rejected or [], queries, answers)
-    handicap = shapes(trailer, archive)
-    if settings.distinct:
-        handicap = handicap + settings.distinct * sameness(archive, calibration, settings.weights)
-    handicap = handicap + _wishes(trailer, archive, settings)
-    setups = _setups(trailer, calibration), _setups(archive, calibration)
-    desk = Desk(
-        queries, answers, archive.moments, likeness, allowed, frames, settings, handicap, setups
-    )
-    return desk, notes
+    known = Known.of(trailer, archive, calibration, frames)
+    desk = Desk(trailer, archive, frames, calibration, likeness, known, settings, rejected or [])
+    return desk, desk.notes
+
+
+@dataclass
+class Known:
+    """What holds under all settings, and what was worked out under some.
+
+    Attributes
+    ----------
+    spans : ndarray, shape (trailer shots,)
+        Seconds from each one's first frame to its last.
+    room : ndarray, shape (trailer shots, archive shots)
+        Speed at which an archive shot would just last as long.
+    setups : tuple
+        Set-ups and sequences of the trailer's shots, and of the archive's.
+    traces, timings, starts : dict
+        Of shots; of pairs, laid side by side; in-points of pairs.
+    """
+
+    spans: np.ndarray
+    room: np.ndarray
+    setups: tuple
+    traces: dict = field(default_factory=dict)
+    timings: dict = field(default_factory=dict)
+    starts: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trailer: Archive, archive: Archive, calibration: Calibration, frames) -> Known:
+        spans = _spans(trailer.shots, frames)
+        setups = tuple(
+            find_setups(side.shots, side.moments, calibration.apply(side.vectors))
+            for side in (trailer, archive)
+        )
+        return cls(spans, _room(spans, trailer.shots, archive.shots), setups)
 
 
 @dataclass
@@ -179,27 +202,45 @@ class Desk:
     allowed : ndarray of bool, same shape
     handicap : ndarray
         What answers lose in choosing.
-    setups : tuple
-        Set-ups and sequences of the trailer's shots, and of the archive's.
+    notes : list of str
+        What had to give already.
     """
 
-    queries: pd.DataFrame
-    answers: pd.DataFrame
-    moments: pd.DataFrame
-    likeness: Likeness
-    allowed: np.ndarray
+    trailer: Archive
+    archive: Archive
     frames: Callable
+    calibration: Calibration
+    likeness: Likeness
+    known: Known
     settings: MatchSettings
-    handicap: np.ndarray
-    setups: tuple
+    rejected: list[dict]
 
     def __post_init__(self):
-        self.score, self.turned = self.likeness.shots(self.settings.weights)
+        settings = self.settings
+        self.queries, self.answers = self.trailer.shots, self.archive.shots
+        self.moments, self.room, self.spans = (
+            self.archive.moments,
+            self.known.room,
+            self.known.spans,
+        )
+        allowed = _allowed(self.queries, self.answers, settings, self.rejected)
+        self.allowed, self.notes = _without_useless(allowed, self.queries, self.answers, settings)
+        self.notes += _unknown(self.rejected, self.queries, self.answers)
+        self.handicap = shapes(self.trailer, self.archive)
+        self.handicap = self.handicap + _wishes(self.trailer, self.archive, settings)
+        self.plain = self.handicap  # without what depends on weights
+        if settings.distinct:
+            alike = sameness(self.archive, self.calibration, settings.weights)
+            self.handicap = self.handicap + settings.distinct * alike
+        self.score, self.turned = self.likeness.shots(settings.weights, settings.mirror)
         self.score -= self.handicap
-        self.spans = _spans(self.queries, self.frames)
-        self.room = _room(self.spans, self.queries, self.answers)
-        self.traces: dict[tuple[str, float, float], Traces] = {}
-        self.speeds: dict[tuple[int, int], float] = {}
+
+    def under(self, settings: MatchSettings, rejected: list[dict]) -> Desk:
+        """The same desk under other settings: what is known stays known."""
+        likeness = self.likeness
+        if settings.mirror and likeness.turned is None:
+            likeness = Likeness.between(self.trailer, self.archive, self.calibration, mirror=True)
+        return replace(self, settings=settings, rejected=rejected, likeness=likeness)
 
     def match(self, pinned: list[dict]) -> tuple[pd.DataFrame, list[str]]:
         """Answer every shot: the rows of an edit, and what had to give."""
@@ -249,7 +290,7 @@ class Desk:
         score = np.full(self.score.shape, float(NEVER))
         score[asked] = self.lay(asked)
         settings, places = self.settings, pd.factorize(self.answers.film_id)[0]
-        (setup, _), (_, sequence) = self.setups
+        (setup, _), (_, sequence) = self.known.setups
         task = Task(
             None,
             score,
@@ -277,7 +318,7 @@ class Desk:
         pairs = [(at, column) for at, columns in tried.items() for column in columns]
         # Film by film: each is read once, and what is kept of it are its shots' traces.
         pairs.sort(key=lambda pair: self.answers.film_id[pair[1]])
-        alike = {pair: max(0.0, self._timing(*pair)) ** SHARP for pair in pairs}
+        alike = {pair: max(0.0, self._timing(*pair).alike) ** SHARP for pair in pairs}
         for row, columns in enumerate(tried.values()):
             at = int(asked[row])
             gains = np.array([alike[at, column] for column in columns])
@@ -299,24 +340,27 @@ class Desk:
         """The answer's own speed, or less where it is too short."""
         return min(1.0, float(self.room[at, column]))
 
-    def _timing(self, at: int, column: int) -> float:
-        query, answer = self.queries.iloc[at], self.answers.iloc[column]
+    def _timing(self, at: int, column: int) -> Timing:
+        """How well an archive shot can be laid beside a trailer shot, and how fast it then runs."""
+        turned, window = bool(self.turned[at, column]), self._window(at, column)
         usual, tempo = self._usual(at, column), self.settings.tempo
-        speeds = usual * np.linspace(1 - tempo, 1 + tempo, SPEEDS)
-        fits = (speeds >= self.settings.slowest) & (speeds <= self.room[at, column])
-        speeds = np.array([usual, *speeds[fits & (speeds != usual)]])
-        ours = self._traces(query, query.clean_start, query.clean_end)
-        theirs = self._traces(answer, *stretch(query, answer))
-        theirs = theirs.mirrored() if self.turned[at, column] else theirs
-        found = timing(ours, theirs, self._window(at, column), speeds)
-        self.speeds[at, column] = found.speed
-        return found.alike
+        key = at, column, turned, window, tempo, self.settings.slowest
+        if key not in self.known.timings:
+            query, answer = self.queries.iloc[at], self.answers.iloc[column]
+            speeds = usual * np.linspace(1 - tempo, 1 + tempo, SPEEDS)
+            fits = (speeds >= self.settings.slowest) & (speeds <= self.room[at, column])
+            speeds = np.array([usual, *speeds[fits & (speeds != usual)]])
+            ours = self._traces(query, query.clean_start, query.clean_end)
+            theirs = self._traces(answer, *stretch(query, answer))
+            theirs = theirs.mirrored() if turned else theirs
+            self.known.timings[key] = timing(ours, theirs, window, speeds)
+        return self.known.timings[key]
 
     def _traces(self, shot, start: float, end: float) -> Traces:
         key = shot.shot_id, start, end
-        if key not in self.traces:
-            self.traces[key] = Traces.of(self.frames(shot.film_id), start, end)
-        return self.traces[key]
+        if key not in self.known.traces:
+            self.known.traces[key] = Traces.of(self.frames(shot.film_id), start, end)
+        return self.known.traces[key]
 
     def _window(self, at: int, column: int) -> tuple[float, float]:
         """Seconds of the archive shot's moment that is most like the trailer shot's first."""
@@ -347,8 +391,9 @@ class Desk:
         """The row of a trailer shot that is answered by an archive shot."""
         query, answer = self.queries.iloc[at], self.answers.iloc[column]
         mirror = bool(self.turned[at, column])
-        speed = self.speeds.get((at, column)) or self._usual(at, column)
-        start = align(self.frames, query, answer, self._window(at, column), speed, mirror)
+        timed = self.settings.timing and column in self._ranked(at, TRIED)
+        speed = self._timing(at, column).speed if timed else self._usual(at, column)
+        start = self._start(at, column, speed, mirror)
         return {
             "kind": "match",
             "match_id": answer.shot_id,
@@ -360,6 +405,15 @@ class Desk:
             "alternatives": self._rivals(at, column),
             **self._said(at, column, mirror),
         }
+
+    def _start(self, at: int, column: int, speed: float, mirror: bool) -> float:
+        """The second at which an answer begins."""
+        window = self._window(at, column)
+        key = at, column, window, speed, mirror
+        if key not in self.known.starts:
+            query, answer = self.queries.iloc[at], self.answers.iloc[column]
+            self.known.starts[key] = align(self.frames, query, answer, window, speed, mirror)
+        return self.known.starts[key]
 
     def _said(self, at: int, column: int, mirror: bool) -> dict:
         """Scores of a pair, and why it is one."""
@@ -469,10 +523,6 @@ def _progress(shots: pd.DataFrame) -> np.ndarray:
     ends = shots.groupby("film_id").end.transform("max")
     begins = shots.groupby("film_id").start.transform("min")
     return ((middle - begins) / np.maximum(ends - begins, EPSILON)).to_numpy(np.float32)
-
-
-def _setups(archive: Archive, calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
-    return find_setups(archive.shots, archive.moments, calibration.apply(archive.vectors))
 
 
 def _words(shot) -> dict[str, str]:
