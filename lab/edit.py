@@ -307,7 +307,7 @@ def match_trailer(
     query = load_archive(workspace, looking, films=[film_id])
     calibration = Calibration.fit(archive.vectors)
     kept = before if before and before.trailer == film_id else None
-    pinned, by_hand = _held(kept) if kept else ([], [])
+    pinned, by_hand = held(kept) if kept else ([], [])
     rows, notes = match(
         query,
         archive,
@@ -332,7 +332,7 @@ def match_trailer(
     return edit, notes + (_other_answers(kept, edit) if kept else [])
 
 
-def _held(edit: Edit) -> tuple[list[Row], list[int]]:
+def held(edit: Edit) -> tuple[list[Row], list[int]]:
     """Rows that stay as they are; and the positions of those that only their change says so of.
 
     What a person changed without pinning it no longer agrees with the mark it was written with.

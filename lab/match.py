@@ -170,6 +170,8 @@ class Known:
         Speed at which an archive shot would just last as long.
     setups : tuple
         Set-ups and sequences of the trailer's shots, and of the archive's.
+    films : ndarray of int, shape (archive shots,)
+        A number a film.
     traces, timings, starts : dict
         Of shots; of pairs, laid side by side; in-points of pairs.
     """
@@ -177,6 +179,7 @@ class Known:
     spans: np.ndarray
     room: np.ndarray
     setups: tuple
+    films: np.ndarray
     traces: dict = field(default_factory=dict)
     timings: dict = field(default_factory=dict)
     starts: dict = field(default_factory=dict)
@@ -188,7 +191,8 @@ class Known:
             find_setups(side.shots, side.moments, calibration.apply(side.vectors))
             for side in (trailer, archive)
         )
-        return cls(spans, _room(spans, trailer.shots, archive.shots), setups)
+        films = pd.factorize(archive.shots.film_id)[0]
+        return cls(spans, _room(spans, trailer.shots, archive.shots), setups, films)
 
 
 @dataclass
@@ -244,6 +248,23 @@ class Desk:
 
     def match(self, pinned: list[dict]) -> tuple[pd.DataFrame, list[str]]:
         """Answer every shot: the rows of an edit, and what had to give."""
+        rows, notes = self.plan(pinned)
+        free = np.flatnonzero(self.fixed == -1)
+        values = np.full(self.score.shape, NEVER, np.float32)
+        values[free] = np.where(self.open[free], self.lay(free), NEVER)
+        found, more = self.solve(None, values)
+        for at in free:
+            rows[at] = self.answer(at, int(found.columns[at]))
+        for at, query in enumerate(self.queries.itertuples()):
+            ours = {"query_id": query.shot_id, "in_query": query.start, "out_query": query.end}
+            rows[at] = {**rows[at], "position": at + 1, **ours}
+        return pd.DataFrame([rows[at] for at in range(len(self.queries))]), notes + more
+
+    def plan(self, pinned: list[dict]) -> tuple[dict[int, dict], list[str]]:
+        """Rows that are settled before one is chosen, and notes.
+
+        Sets ``fixed``, as in `lab.solve.Task`, and ``open``: which archive shots may answer.
+        """
         rows, fixed, notes = {}, np.full(len(self.queries), -1), []
         for at, query in enumerate(self.queries.itertuples()):
             if _is_dark(query):
@@ -253,17 +274,12 @@ class Desk:
             rows[at], more = self.keep(at, pin, columns)
             fixed[at] = columns[0] if columns else -2
             notes += more
-        kinds, more = self._cards([at for at in range(len(self.queries)) if at not in rows])
-        rows |= kinds
+        cards, more = self._cards([at for at in range(len(self.queries)) if at not in rows])
+        rows |= cards
         fixed[[at for at in rows if fixed[at] == -1]] = -2
-        found, more_notes = self.choose(fixed)
-        for at in np.flatnonzero(fixed == -1):
-            rows[at] = self.answer(at, int(found.columns[at]))
-        for at, query in enumerate(self.queries.itertuples()):
-            ours = {"query_id": query.shot_id, "in_query": query.start, "out_query": query.end}
-            rows[at] = {**rows[at], "position": at + 1, **ours}
-        table = pd.DataFrame([rows[at] for at in range(len(self.queries))])
-        return table, notes + more + more_notes
+        self.fixed, free = fixed, np.flatnonzero(fixed == -1)
+        self.open, slowed = open_to(self.allowed, self.room, free, self.settings.slowest)
+        return rows, notes + more + slowed
 
     def _cards(self, free: list[int]) -> tuple[dict[int, dict], list[str]]:
         """Rows of the trailer's cards that no archive shot answers, as the settings have it."""
@@ -284,26 +300,16 @@ class Desk:
         said = [f"cards of the trailer stay as they are: shot {_places(kept)}."] if kept else []
         return {at: _unanswered("keep") for at in kept}, said
 
-    def choose(self, fixed: np.ndarray) -> tuple[Solution, list[str]]:
-        """The best whole answer, pins and rules kept; `fixed` as in `lab.solve.Task`."""
-        asked = np.flatnonzero(fixed == -1)
-        score = np.full(self.score.shape, float(NEVER))
-        score[asked] = self.lay(asked)
-        settings, places = self.settings, pd.factorize(self.answers.film_id)[0]
+    def solve(self, columns, values: np.ndarray) -> tuple[Solution, list[str]]:
+        """The best whole answer after `plan`; arguments as of `lab.solve.Task`."""
+        settings, films = self.settings, self.known.films
         (setup, _), (_, sequence) = self.known.setups
-        task = Task(
-            None,
-            score,
-            self.queries.start.to_numpy(),
-            fixed,
-            places,
-            sequence,
-            setup,
-        )
+        begins = self.queries.start.to_numpy()
+        task = Task(columns, values, begins, self.fixed, films, sequence, setup)
         rules = Rules(
             settings.uses, settings.apart, settings.share, settings.variety, settings.echo * ECHO
         )
-        return choose(task, self.allowed, self.room, rules, settings.slowest)
+        return eased(task, rules)
 
     def lay(self, asked: np.ndarray) -> np.ndarray:
         """Scores of the trailer shots `asked`, more where movements can be laid side by side.
@@ -314,7 +320,7 @@ class Desk:
         score = self.score[asked].copy()
         if not self.settings.timing:
             return score
-        tried = {int(at): self._ranked(at, TRIED) for at in asked}
+        tried = {int(at): self.ranked(at, TRIED) for at in asked}
         pairs = [(at, column) for at, columns in tried.items() for column in columns]
         # Film by film: each is read once, and what is kept of it are its shots' traces.
         pairs.sort(key=lambda pair: self.answers.film_id[pair[1]])
@@ -331,7 +337,7 @@ class Desk:
         steps = len(self._traces(query, query.clean_start, query.clean_end).times)
         return self.settings.timing * steps / (steps + STEPS)
 
-    def _ranked(self, at: int, count: int) -> list[int]:
+    def ranked(self, at: int, count: int) -> list[int]:
         """The columns that would answer a row best, of those that may, at most `count`."""
         ranked = np.argsort(-np.where(self.allowed[at], self.score[at], NEVER))
         return [int(column) for column in ranked[:count] if self.allowed[at, column]]
@@ -391,7 +397,7 @@ class Desk:
         """The row of a trailer shot that is answered by an archive shot."""
         query, answer = self.queries.iloc[at], self.answers.iloc[column]
         mirror = bool(self.turned[at, column])
-        timed = self.settings.timing and column in self._ranked(at, TRIED)
+        timed = self.settings.timing and column in self.ranked(at, TRIED)
         speed = self._timing(at, column).speed if timed else self._usual(at, column)
         start = self._start(at, column, speed, mirror)
         return {
@@ -424,33 +430,35 @@ class Desk:
         return {**numbers, "why": why(*words, told, self.likeness.spread, mirror)}
 
     def _rivals(self, at: int, column: int) -> list[str]:
-        rivals = [c for c in self._ranked(at, ALTERNATIVES + 1) if c != column]
+        rivals = [c for c in self.ranked(at, ALTERNATIVES + 1) if c != column]
         return [self.answers.shot_id[c] for c in rivals[:ALTERNATIVES]]
 
 
-def choose(
-    task: Task, allowed: np.ndarray, room: np.ndarray, rules: Rules, slowest: float
-) -> tuple[Solution, list[str]]:
-    """The best whole answer, rules relaxed one after another where there is none otherwise.
+def open_to(
+    allowed: np.ndarray, room: np.ndarray, free: np.ndarray, slowest: float
+) -> tuple[np.ndarray, list[str]]:
+    """Which shots may answer which, lengths considered.
 
     Parameters
     ----------
-    task : Task
-        Every column a candidate of every row; whether it may answer says `allowed`.
     allowed : ndarray of bool, shape (rows, columns)
     room : ndarray, same shape
         Speed at which a column's shot would just last as long as the row's; 1 or more fits.
-    rules : Rules
+    free : ndarray of int
+        Rows that are to be answered.
     slowest : float
         Least speed.
 
     Returns
     -------
-    Solution
+    open : ndarray of bool, same shape
     notes : list of str
-        Where a column is used more often, or slower, than the rules ask for, and the like.
+
+    Raises
+    ------
+    MatchError
+        If nothing may answer some row.
     """
-    notes, free = [], np.flatnonzero(task.fixed == -1)
     if not allowed[free].any(axis=1).all():
         raise MatchError(
             "no archive shot may answer some of the trailer's shots; ingest more films, "
@@ -460,16 +468,26 @@ def choose(
     lonely = free[~fits[free].any(axis=1)]
     for row in lonely:  # slow the longest shots further rather than leave a gap
         fits[row] = allowed[row] & (room[row] >= 0.99 * room[row][allowed[row]].max())
-    if len(lonely):
-        notes.append(
-            f"{len(lonely)} trailer shots are longer than any archive shot at {slowest:g} "
-            "of its speed: they are answered slower still."
-        )
-    task = replace(task, values=np.where(fits, task.values, NEVER))
-    for eased in _eased(rules, len(task.fixed)):
+    if not len(lonely):
+        return fits, []
+    return fits, [
+        f"{len(lonely)} trailer shots are longer than any archive shot at {slowest:g} "
+        "of its speed: they are answered slower still."
+    ]
+
+
+def eased(task: Task, rules: Rules) -> tuple[Solution, list[str]]:
+    """The best whole answer, rules relaxed one after another where there is none otherwise.
+
+    Returns
+    -------
+    Solution
+    notes : list of str
+        What was relaxed, and how to do without.
+    """
+    for tried in _eased(rules, len(task.fixed)):
         try:
-            found = solve(task, eased)
-            return found, notes + _gave(rules, eased)
+            return solve(task, tried), _gave(rules, tried)
         except Infeasible:
             continue
     raise MatchError("no way to answer every shot was found; take pins or rejections back.")
@@ -485,17 +503,17 @@ def _eased(rules: Rules, count: int):
         yield replace(rules, uses=uses)
 
 
-def _gave(asked: Rules, eased: Rules) -> list[str]:
+def _gave(asked: Rules, used: Rules) -> list[str]:
     """What had to be relaxed, in a sentence each."""
-    if eased.uses > asked.uses:
-        return [f"the archive has too few shots that fit: some are used up to {eased.uses} times."]
+    if used.uses > asked.uses:
+        return [f"the archive has too few shots that fit: some are used up to {used.uses} times."]
     notes = []
-    if eased.share != asked.share:
+    if used.share != asked.share:
         notes.append(
             f"no film can be held to {asked.share:.0%} of the shots here: share was let go; "
             "ingest more films, or ask for a greater share."
         )
-    if eased.apart != asked.apart:
+    if used.apart != asked.apart:
         notes.append(
             f"uses of a shot cannot be kept {asked.apart:g} s apart here: apart was let go."
         )

@@ -52,6 +52,11 @@ class Workspace:
         """Where shots and pairs are kept that a person put aside."""
         return self.root / "favourites.json"
 
+    @property
+    def presets(self) -> Path:
+        """Where weights are kept that a person gave a name."""
+        return self.root / "presets.json"
+
     def correction(self, film_id: str) -> Path:
         """Where a film's corrected cuts are kept."""
         return self.root / "corrections" / f"{film_id}.csv"

@@ -10,9 +10,9 @@ from lab.align import Traces, align, timing
 from lab.channels import CHANNELS, Calibration, unit
 from lab.ingest import Archive
 from lab.likeness import Weights
-from lab.match import MatchError, MatchSettings, choose, match
+from lab.match import MatchError, MatchSettings, eased, match, open_to
 from lab.shots import find_moments, find_shots
-from lab.solve import Rules, Task
+from lab.solve import NEVER, Rules, Task
 from lab.video import WHOLE
 
 RATE = 25
@@ -20,14 +20,15 @@ PLAIN = MatchSettings(timing=0, distinct=0)
 
 
 def chosen_of(score, allowed, room, **rules):
-    """What `choose` makes of scores alone."""
+    """What is chosen by scores alone."""
     rows, columns = score.shape
-    every, zeros = np.arange(columns)[None].repeat(rows, axis=0), np.zeros(columns, int)
-    task = Task(
-        every, score, np.arange(rows) * 1.0, np.full(rows, -1), zeros, zeros, np.full(rows, -1)
-    )
-    found, notes = choose(task, allowed, room, Rules(**rules), PLAIN.slowest)
-    return found.columns, notes
+    every, none = np.arange(columns)[None].repeat(rows, axis=0), np.full(rows, -1)
+    fits, slowed = open_to(allowed, room, np.arange(rows), PLAIN.slowest)
+    films = np.zeros(columns, int)
+    values = np.where(fits, score, NEVER)
+    task = Task(every, values, np.arange(rows) * 1.0, none, films, films, none)
+    found, notes = eased(task, Rules(**rules))
+    return found.columns, slowed + notes
 
 
 def best_by_force(score, allowed):

@@ -1,0 +1,405 @@
+"""The studio: a match in work. Everything that one changes, and what follows from it.
+
+No widget and no picture: `lab.widgets.Studio` shows what this knows. Every change is written to
+the edit at once, and can be undone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lab.candidates import Pool, gather
+from lab.channels import CHANNELS, Calibration
+from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, make_edit
+from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
+from lab.likeness import WAYS, Likeness, Weights, only, sameness
+from lab.match import MatchError, MatchSettings, open_desk
+from lab.solve import NEVER
+from lab.store import Workspace, read_json, write_json
+from lab.video import probe
+
+SAMPLE = 150  # of the archive's shots, by which weak is told
+WEAK = 0.2  # part of the archive's own shots that are answered worse than a match that is not weak
+UNDO = 200  # changes that can be taken back
+RIVALS = 6  # other answers shown under each
+STEP = 0.15  # by how much one judgement moves the weights
+LACKING = 0.5  # part of the weak shots that say a word the archive hardly has
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a person decided.
+
+    Attributes
+    ----------
+    settings : MatchSettings
+    pins : tuple of Row
+    rejected : tuple of Rejection
+    """
+
+    settings: MatchSettings
+    pins: tuple[Row, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+
+
+class Studio:
+    """A trailer's match, to be tuned.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    trailer : path-like
+        Ingested first where that is still to be done.
+    path : path-like
+        The edit, ``.yaml``: opened if it is there, and written at every change.
+    settings : MatchSettings, optional
+        Of a new edit.
+    looking : IngestSettings, optional
+
+    Attributes
+    ----------
+    edit : Edit
+        As it is written.
+    notes : list of str
+        What had to give, and what changed since the edit was written last.
+
+    Raises
+    ------
+    FilmError, MatchError, EditError
+
+    Examples
+    --------
+    >>> studio = Studio(Workspace("data"), "trailer.mp4", "data/out/edit.yaml")  # doctest: +SKIP
+    >>> studio.pin(3)  # doctest: +SKIP
+    >>> studio.weigh(WAYS["same movement"])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        trailer,
+        path,
+        settings: MatchSettings | None = None,
+        looking: IngestSettings | None = None,
+    ):
+        self.workspace, self.path = workspace, Path(path)
+        before = load_edit(path) if self.path.exists() else None
+        self.looking = looking or IngestSettings(**({"encoder": before.encoder} if before else {}))
+        probe(trailer)  # what cannot be done is told before the work
+        self.archive = load_archive(workspace, self.looking)
+        if not len(self.archive.films):
+            raise MatchError(
+                f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
+            )
+        self.film_id = ingest_one(trailer, workspace, self.looking)
+        if before and before.trailer != self.film_id:
+            raise EditError(f"{path}: is an edit of another trailer; give this one another name.")
+        self.trailer = load_archive(workspace, self.looking, films=[self.film_id])
+        self.state = _state_of(before) if before else State(settings or MatchSettings())
+        self.state, gone = _without_gone(self.state, self.archive)
+        self.done: list[State] = []
+        self.undone: list[State] = []
+        self._usuals: dict[Weights, float] = {}
+        self.desk, _ = open_desk(
+            self.trailer,
+            self.archive,
+            lru_cache(maxsize=16)(partial(load_frames, workspace)),
+            self.state.settings,
+            Calibration.fit(self.archive.vectors),
+            self._rejected,
+        )
+        self.settle()
+        self.notes = gone + self.notes
+
+    # What a person does. Positions count from 1, as in the edit.
+
+    def weigh(self, weights: Weights) -> list[str]:
+        """Answers under other weights, at once: the `shot_id` of every row's, empty for none.
+
+        Nothing is written; `set` does that.
+        """
+        pool, rows = self.pool, np.arange(len(self.edit.shots))[:, None]
+        score, _ = pool.shots(weights)
+        lost = self.desk.plain[rows, pool.columns]
+        if self.state.settings.distinct:
+            alike = self._same + self._sames @ _shares(weights) - self._sames @ self._shares
+            lost = lost + self.state.settings.distinct * alike[pool.columns]
+        value = np.where(pool.known & self.desk.open[rows, pool.columns], score - lost, NEVER)
+        found, _ = self.desk.solve(pool.columns, value)
+        ids = self.archive.shots.shot_id.to_numpy()
+        return [ids[column] if column >= 0 else "" for column in found.columns]
+
+    def set(self, **settings) -> None:
+        """Change settings: the fields of `MatchSettings`."""
+        changed = self.state.settings.model_copy(update=settings)
+        self._do(replace(self.state, settings=MatchSettings.model_validate(changed.model_dump())))
+
+    def pin(self, position: int) -> None:
+        """Keep a row as it is."""
+        self._put(self.row(position))
+
+    def unpin(self, position: int) -> None:
+        """Let a row be answered anew."""
+        row = self.row(position)
+        self._do(replace(self.state, pins=tuple(p for p in self.state.pins if not _same(p, row))))
+
+    def choose(self, position: int, shot_id: str, mirror: bool | None = None) -> None:
+        """Answer a row with an archive shot, and keep it."""
+        at, column = position - 1, self._column(shot_id)
+        answer = self.desk.answer(at, column)
+        row = self.row(position).model_dump(exclude={"scores", "mark"})
+        row |= {name: answer[name] for name in ("in_match", "out_match", "speed", "mirror")}
+        row |= {"kind": "match", "match_id": shot_id, "match_film": shot_id.split("-")[0]}
+        self._put(Row(**row))
+
+    def change(self, position: int, **values) -> None:
+        """Change a row's ``in_match`` (seconds), ``speed`` or ``mirror``, or its ``kind``."""
+        row = self.row(position)
+        if "kind" not in values and row.kind != "match":
+            raise MatchError(f"shot {position} is answered by no shot; choose one first.")
+        self._put(Row(**(row.model_dump(exclude={"mark"}) | values)))
+
+    def nudge(self, position: int, frames: int) -> None:
+        """Begin an answer some frames of its film later, or earlier."""
+        row = self.row(position)
+        if row.kind != "match":
+            raise MatchError(f"shot {position} is answered by no shot; choose one first.")
+        times = self.desk.frames(row.match_film)["times"]
+        at = int(np.abs(times - row.in_match).argmin()) + frames
+        self.change(position, in_match=float(times[np.clip(at, 0, len(times) - 1)]))
+
+    def reject(self, position: int, what: str = "pair") -> None:
+        """Refuse a row's answer: this ``pair``, this ``shot`` for all, or its whole ``film``."""
+        row = self.row(position)
+        if row.kind != "match":
+            raise MatchError(f"shot {position} is answered by no shot that could be rejected.")
+        shots = self.archive.shots
+        shown = shots[shots.shot_id == row.match_id]
+        start, end = (
+            (shown.start.min(), shown.end.max()) if len(shown) else (row.in_match, row.out_match)
+        )
+        if what == "film":
+            mine = shots[shots.film_id == row.match_film]
+            start, end = mine.start.min(), mine.end.max()
+        query = (row.in_query + row.out_query) / 2 if what == "pair" else None
+        no = Rejection(film=row.match_film, start=start, end=end, query=query)
+        pins = tuple(p for p in self.state.pins if not _same(p, row))
+        self._do(State(self.state.settings, pins, (*self.state.rejected, no)))
+
+    def judge(self, position: int, liked: bool) -> dict[str, float]:
+        """More, or less, like this: move the weights a little towards what the pair is alike in.
+
+        Each channel's weight is moved by how far the pair stands out in it among strangers, less
+        than the mean of the channels; what judgements say together is so kept small and can be
+        undone.
+
+        Returns
+        -------
+        dict
+            By how much each weight was changed.
+        """
+        row, spread = self.row(position), self.desk.likeness.spread
+        if not row.scores:
+            raise MatchError(f"shot {position} has no scores to learn from.")
+        stands = np.array([row.scores.get(n, 0) / max(spread[n], 1e-6) for n in CHANNELS])
+        way = (stands - stands.mean()) / max(np.abs(stands - stands.mean()).max(), 1e-6)
+        was = np.array(list(self.state.settings.weights.model_dump().values()))
+        now = np.clip(was + (STEP if liked else -STEP) * way, 0, 1).round(3)
+        self.set(weights=Weights(**dict(zip(CHANNELS, now.tolist(), strict=True))))
+        return dict(zip(CHANNELS, (now - was).round(3).tolist(), strict=True))
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        if self.done:
+            self.undone.append(self.state)
+            self.state = self.done.pop()
+            self.settle()
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        if self.undone:
+            self.done.append(self.state)
+            self.state = self.undone.pop()
+            self.settle()
+
+    def presets(self) -> dict[str, Weights]:
+        """Weights by name: those that come with matching, and those that were saved."""
+        kept = read_json(self.workspace.presets, {})
+        return WAYS | {name: Weights(**weights) for name, weights in kept.items()}
+
+    def save_preset(self, name: str) -> None:
+        """Keep the weights under a name, for this workspace.
+
+        Raises
+        ------
+        MatchError
+            If a preset that comes with matching is called so.
+        """
+        if name in WAYS or not name.strip():
+            raise MatchError(f"{name!r}: give your preset another name.")
+        kept = read_json(self.workspace.presets, {})
+        write_json(self.workspace.presets, kept | {name: self.state.settings.weights.model_dump()})
+
+    # What follows.
+
+    def row(self, position: int) -> Row:
+        """A row of the edit, by its position."""
+        if not 1 <= position <= len(self.edit.shots):
+            raise MatchError(f"there are shots 1 to {len(self.edit.shots)}, no {position}.")
+        return self.edit.shots[position - 1]
+
+    def settle(self) -> None:
+        """Answer everything by what is decided, and write the edit."""
+        self.desk = self.desk.under(self.state.settings, self._rejected)
+        rows, notes = self.desk.match(self._pins)
+        self.notes = self.desk.notes + notes
+        self.edit = make_edit(
+            self.path,
+            rows,
+            pd.concat([self.trailer.films, self.archive.films]).drop_duplicates("film_id"),
+            trailer=self.film_id,
+            encoder=self.looking.encoder,
+            calibration=self.desk.calibration.version,
+            settings=self.state.settings,
+            rejected=list(self.state.rejected),
+        )
+        self.edit.save(self.path)
+
+    def rivals(self, position: int, count: int = RIVALS) -> list[str]:
+        """The `shot_id` of the next best answers of a row."""
+        ids, own = self.archive.shots.shot_id.to_numpy(), self.row(position).match_id
+        ranked = self.desk.ranked(position - 1, count + 1)
+        return [ids[column] for column in ranked if ids[column] != own][:count]
+
+    def weak(self) -> list[int]:
+        """Positions of weak answers: worse than most of the archive's own shots would have."""
+        return [
+            row.position
+            for row in self.edit.shots
+            if row.kind == "match" and row.score is not None and row.score < self._threshold
+        ]
+
+    def lacks(self) -> list[str]:
+        """What weak matches ask for that the archive has hardly any of."""
+        weak = self.trailer.shots.iloc[[position - 1 for position in self.weak()]]
+        said = []
+        for column in ("framing", "light", "camera", "faces"):
+            for word, count in Counter(weak[column]).items():
+                there = int((self.archive.shots[column] == word).sum())
+                if word not in ("", "normal", "none") and there < max(3, 2 * count):
+                    said.append(f"{column} {word}: {count} asked for, {there} in the archive")
+        return said
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The candidates, gathered once."""
+        desk, settings = self.desk, self.state.settings
+
+        def lost(weights: Weights) -> np.ndarray:
+            shut = np.where(desk.open, 0, -NEVER).astype(np.float32)
+            return desk.plain + settings.distinct * (self._sames @ _shares(weights)) + shut
+
+        return gather(desk.likeness, lost)
+
+    @cached_property
+    def _sames(self) -> np.ndarray:
+        """How far archive shots are a little like everything, channel by channel."""
+        parts = [sameness(self.archive, self.desk.calibration, only(**{n: 1})) for n in CHANNELS]
+        return np.stack(parts, axis=1)
+
+    @property
+    def _same(self) -> np.ndarray:
+        return (self.desk.handicap - self.desk.plain)[0] / self.state.settings.distinct
+
+    @property
+    def _shares(self) -> np.ndarray:
+        return _shares(self.state.settings.weights)
+
+    @property
+    def _threshold(self) -> float:
+        weights = self.state.settings.weights
+        if weights not in self._usuals:
+            self._usuals[weights] = _usual(self.archive, self.desk.calibration, weights)
+        return self._usuals[weights]
+
+    @property
+    def _pins(self) -> list[dict]:
+        return [pin.model_dump() for pin in self.state.pins]
+
+    @property
+    def _rejected(self) -> list[dict]:
+        return [no.model_dump() for no in self.state.rejected]
+
+    def _column(self, shot_id: str) -> int:
+        at = np.flatnonzero(self.archive.shots.shot_id == shot_id)
+        if not len(at):
+            raise MatchError(f"{shot_id}: is no shot of the archive.")
+        return int(at[0])
+
+    def _put(self, row: Row) -> None:
+        others = tuple(p for p in self.state.pins if not _same(p, row))
+        pin = row.model_copy(update={"pinned": True})
+        self._do(replace(self.state, pins=(*others, pin)))
+
+    def _do(self, state: State) -> None:
+        """Go on from a new state; what cannot be done leaves the old one."""
+        before, self.state = self.state, state
+        try:
+            self.settle()
+        except MatchError:
+            self.state = before
+            self.settle()
+            raise
+        self.done, self.undone = [*self.done, before][-UNDO:], []
+
+
+def _shares(weights: Weights) -> np.ndarray:
+    return np.array(list(weights.shares().values()), np.float32)
+
+
+def _same(pin: Row, row: Row) -> bool:
+    """Whether both are of the same trailer shot."""
+    return pin.in_query < row.out_query and row.in_query < pin.out_query
+
+
+def _state_of(edit: Edit) -> State:
+    pins, _ = held(edit)
+    pins = tuple(pin.model_copy(update={"pinned": True}) for pin in pins)
+    return State(edit.settings, pins, tuple(edit.rejected))
+
+
+def _without_gone(state: State, archive: Archive) -> tuple[State, list[str]]:
+    """The decisions that still can be kept, and a note on each that cannot: its film is gone."""
+    here = set(archive.films.film_id)
+    gone = [pin for pin in state.pins if pin.kind == "match" and pin.match_film not in here]
+    pins = tuple(pin for pin in state.pins if pin not in gone)
+    rejected = tuple(no for no in state.rejected if no.film in here)
+    notes = [
+        f"shot {pin.position} was pinned to film {pin.match_film}, which the archive does not hold "
+        "any more: it is answered anew."
+        for pin in gone
+    ]
+    return State(state.settings, pins, rejected), notes
+
+
+def _usual(archive: Archive, calibration: Calibration, weights: Weights) -> float:
+    """The score that four fifths of the archive's own shots would be answered with, or better."""
+    shots = archive.shots[archive.shots["flags"] == ""]
+    some = shots.iloc[np.linspace(0, len(shots) - 1, min(len(shots), SAMPLE)).astype(int)]
+    inside = archive.moments.shot_id.isin(some.shot_id).to_numpy()
+    asked = Archive(
+        archive.films,
+        some.reset_index(drop=True),
+        archive.moments[inside].reset_index(drop=True),
+        {name: vectors[inside] for name, vectors in archive.vectors.items()},
+    )
+    score, _ = Likeness.between(asked, archive, calibration).shots(weights)
+    other = some.film_id.to_numpy()[:, None] != archive.shots.film_id.to_numpy()
+    best = np.where(other & (archive.shots["flags"] == "").to_numpy(), score, -1).max(axis=1)
+    return float(np.quantile(best, WEAK)) if len(best) else -1.0
