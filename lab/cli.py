@@ -215,6 +215,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--preset", default="side-by-side", choices=[*PRESETS, "contact-sheet"])
     one.add_argument("--out", required=True, metavar="FILE", help=".mp4, or .png for the sheet")
 
+    one.add_argument(
+        "--only", type=_positions, metavar="N[-M]", help="of the trailer's shots, N or N to M alone"
+    )
+
     verb("doctor", doctor, "what is installed, what is missing, what to do")
     return parser
 
@@ -247,6 +251,11 @@ def _weights(text: str) -> Weights:
     if not any(weights.values()):
         raise argparse.ArgumentTypeError(f"{text!r}: give at least one of {known} some weight")
     return Weights(**weights)
+
+
+def _positions(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return _positive(first), _positive(last or first)
 
 
 def _seconds(text: str) -> float:
@@ -448,7 +457,7 @@ def render(args) -> str:
     if sheet:
         count = contact_sheet(edit, args.out)
         return f"{_count(range(count), 'pair')} -> {args.out}"
-    done = render_edit(edit, args.out, args.preset)
+    done = render_edit(edit, args.out, args.preset, only=args.only)
     return f"{_count(range(done.frames), 'frame')}, {_sound(done.sound_copied)} -> {done.path}"
 
 

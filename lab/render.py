@@ -7,9 +7,11 @@ stands the archive frame that the edit names for that time.
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
 from lab import video
-from lab.edit import Edit, Row
+from lab.edit import Edit, EditError, Row
 from lab.language import caption
 from lab.store import write_whole
 from lab.video import EPSILON, Box, Player, Reader, Writer, probe
@@ -52,7 +54,9 @@ class Rendered:
     sound_copied: bool | None
 
 
-def render(edit: Edit, out, preset: str = "side-by-side") -> Rendered:
+def render(
+    edit: Edit, out, preset: str = "side-by-side", *, only: tuple[int, int] | None = None
+) -> Rendered:
     """Render an edit to an H.264 MP4 with the trailer's own sound.
 
     Parameters
@@ -62,6 +66,8 @@ def render(edit: Edit, out, preset: str = "side-by-side") -> Rendered:
         The video appears under this name only when complete.
     preset : str
         ``"side-by-side"``: trailer left, reinterpretation right, equal panels; or ``"alone"``.
+    only : (int, int), optional
+        First and last position of the trailer's shots that are shown; by default all.
 
     Raises
     ------
@@ -75,12 +81,18 @@ def render(edit: Edit, out, preset: str = "side-by-side") -> Rendered:
         if shot.kind == "match":
             edit.path(shot.match_film)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
+    begin, end = _stretch(edit, only)
     answers = _Answers(edit, size)
     writer, count, first = None, 0, None
-    total = round(info.duration * info.fps)
+    total = round((end - begin if only else info.duration) * info.fps)
     try:
         with tqdm(total=total, desc="render", unit="frame") as bar:
-            for frame in Reader(trailer, size=size, crop=crop):
+            start = begin if only else None
+            for frame in Reader(trailer, size=size, crop=crop, start=start):
+                if float(frame.time) < begin - EPSILON:
+                    continue
+                if float(frame.time) > end - EPSILON:
+                    break
                 if writer is None:
                     first = frame.time
                     writer = Writer(
@@ -89,6 +101,7 @@ def render(edit: Edit, out, preset: str = "side-by-side") -> Rendered:
                         info.fps,
                         soundtrack=trailer,
                         t0=first,
+                        lasts=Fraction(end) - first if only else None,
                         time_base=info.time_base,
                         options=QUALITY,
                     )
@@ -105,6 +118,17 @@ def render(edit: Edit, out, preset: str = "side-by-side") -> Rendered:
             writer.discard()
         raise
     return Rendered(Path(out), count, writer.sound_copied)
+
+
+def _stretch(edit: Edit, only: tuple[int, int] | None) -> tuple[float, float]:
+    """Seconds of the trailer that are shown."""
+    if only is None:
+        return -math.inf, math.inf
+    inside = [shot for shot in edit.shots if only[0] <= shot.position <= only[1]]
+    if not inside:
+        told = f"the edit has shots 1 to {len(edit.shots)}, none of {only[0]} to {only[1]}."
+        raise EditError(told)
+    return inside[0].in_query, inside[-1].out_query
 
 
 def panel_size(width: int, height: int, crop: Box, limit: int) -> tuple[int, int]:

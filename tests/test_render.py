@@ -97,6 +97,25 @@ def test_speed_mirror_keep_and_black(pair, tmp_path):
         assert read_number(frame.picture.to_ndarray()[:, ::-1]) == 512 + index
 
 
+def test_one_pair_alone_is_a_clip_with_its_own_sound(pair, tmp_path):
+    folder, trailer, archive = pair
+    times = [frame.time for frame in Reader(trailer)]
+    shots = [
+        (float(times[k]), float(times[k + 12] if k < 24 else times[-1] + 1), archive.name, 0.5, {})
+        for k in (0, 12, 24)
+    ]
+    edit = edit_of(folder, trailer, shots, [trailer, archive])
+    done = render(edit, tmp_path / "one.mp4", only=(2, 2))
+    left, _, shown = panels(done.path)
+    assert left == list(range(12, 24)) and shown[0] == 0
+    with av.open(str(done.path)) as film:
+        sound = [frame for frame in film.decode(audio=0)]
+        lasts = sum(frame.samples for frame in sound) / sound[0].sample_rate
+    assert abs(lasts - float(times[24] - times[12])) < 0.08  # a frame of AAC is 0.02 s
+    with pytest.raises(EditError, match="shots 1 to 3, none of 7 to 9"):
+        render(edit, tmp_path / "none.mp4", only=(7, 9))
+
+
 def test_panels_are_equal_and_answers_keep_their_shape(pair, tmp_path):
     folder, trailer, archive = pair
     shots = [(0, 1.5, archive.name, 0.0, {})]

@@ -25,7 +25,7 @@ from lab.video.reading import (
     small_rgb,
     upright_size,
 )
-from lab.video.writing import Writer, excerpt, proxy_size
+from lab.video.writing import Writer, excerpt, proxy_size, soundtrack
 
 __all__ = [
     "EPSILON",
@@ -45,5 +45,6 @@ __all__ = [
     "proxy_size",
     "shown_at",
     "small_rgb",
+    "soundtrack",
     "upright_size",
 ]

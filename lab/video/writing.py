@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -28,7 +29,7 @@ COPIED_SOUND = {"aac", "mp3", "opus", "flac"}
 class _Sound:
     """A film's sound as packets for `output`: copied where MP4 and browsers take it, else AAC."""
 
-    def __init__(self, path, output, t0: Fraction, copy: bool):
+    def __init__(self, path, output, t0: Fraction, copy: bool, begins: bool = True):
         self.input = open_film(path)
         self.stream = audio_stream(self.input)
         self.t0 = t0
@@ -42,6 +43,9 @@ class _Sound:
             self.track.codec_context.bit_rate = 160_000
         self.packets = self._copy() if self.copied else self._encode()
         self.held = None
+        self.first = -math.inf if begins else 0  # a stretch has nothing from before it
+        if not begins:
+            self.input.seek(round(t0 / self.stream.time_base), stream=self.stream)
 
     def until(self, time: Fraction | None) -> Iterator[av.Packet]:
         """Packets that begin before `time` seconds of the output; all that is left if None."""
@@ -59,7 +63,7 @@ class _Sound:
         shift = round(self.t0 / self.stream.time_base)
         with contextlib.suppress(av.FFmpegError):  # a file that breaks off: keep what came
             for packet in self.input.demux(self.stream):
-                if packet.size == 0 or packet.dts is None:
+                if packet.size == 0 or packet.dts is None or packet.dts - shift < self.first:
                     continue
                 packet.pts = packet.dts = packet.dts - shift
                 packet.stream = self.track
@@ -135,6 +139,8 @@ class Writer:
         A film whose sound is muxed in.
     t0 : Fraction
         The second on the soundtrack's clock that is time zero here.
+    lasts : Fraction, optional
+        Seconds after which the sound ends; by default with the soundtrack.
     copy_sound : bool
         Copy the sound packet by packet where MP4 and browsers take it; else encode AAC.
     time_base : Fraction
@@ -169,6 +175,7 @@ class Writer:
         *,
         soundtrack=None,
         t0=Fraction(0),
+        lasts=None,
         copy_sound=True,
         time_base=CLOCK,
         matrix="bt709",
@@ -191,9 +198,9 @@ class Writer:
         tag = {"bt709": 1, "bt601": 6}[matrix]
         context.colorspace = context.color_primaries = context.color_trc = tag
         context.color_range = 1  # limited
-        self.sound = None
+        self.sound, self.lasts = None, lasts
         if soundtrack is not None and probe(soundtrack).has_audio:
-            self.sound = _Sound(soundtrack, self.output, t0, copy_sound)
+            self.sound = _Sound(soundtrack, self.output, t0, copy_sound, begins=lasts is None)
         self.sound_copied = self.sound.copied if self.sound else None
 
     def write(self, picture: av.VideoFrame | np.ndarray, time: Fraction | float) -> None:
@@ -213,7 +220,7 @@ class Writer:
         with _telling(self.path, self.part):
             self.output.mux(self.stream.encode(None))
             if self.sound:
-                for packet in self.sound.until(None):
+                for packet in self.sound.until(self.lasts):
                     self.output.mux_one(packet)
             self.output.close()
             os.replace(self.part, self.path)
@@ -240,6 +247,46 @@ class Writer:
         except BaseException:  # stopped while it finished: no half is left either
             self.discard()
             raise
+
+
+def soundtrack(source, path, step: float = 0.02) -> np.ndarray:
+    """Write a film's sound alone, as an MP4 that browsers play, and say how loud it is.
+
+    Its clock begins with the film's first picture.
+
+    Parameters
+    ----------
+    source, path : path-like
+    step : float
+        Seconds that each number stands for.
+
+    Returns
+    -------
+    ndarray of float32, shape (steps,)
+        The largest sample of every step, 0 to 1; none, and no file, where the film is silent.
+
+    Raises
+    ------
+    FilmError, WriteError
+    """
+    info, path = probe(source), Path(path)
+    if not info.has_audio:
+        return np.zeros(0, np.float32)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _telling(path, part):
+        with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as out:
+            sound = _Sound(source, out, Fraction(info.t0), copy=False)
+            for packet in sound.until(None):
+                out.mux_one(packet)
+            sound.close()
+        os.replace(part, path)
+    with open_film(path) as film:
+        rate, heard = 48000, [np.zeros(0, np.float32)]
+        for frame in film.decode(audio_stream(film)):
+            rate = frame.sample_rate
+            heard.append(np.abs(frame.to_ndarray()).max(axis=0).astype(np.float32))
+    heard, size = np.concatenate(heard), max(1, round(rate * step))
+    return np.maximum.reduceat(heard, np.arange(0, len(heard), size)).clip(0, 1)
 
 
 def excerpt(source, path, start: float, end: float) -> None:
