@@ -7,6 +7,7 @@ the edit at once, and can be undone.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, make_edit
 from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
 from lab.likeness import WAYS, Likeness, Weights, only, sameness
 from lab.match import MatchError, MatchSettings, open_desk
+from lab.render import clock
 from lab.solve import NEVER
 from lab.store import Workspace, read_json, write_json
 from lab.video import probe
@@ -118,6 +120,10 @@ class Studio:
         self.notes = gone + self.notes
 
     # What a person does. Positions count from 1, as in the edit.
+
+    def get_ready(self) -> Pool:
+        """Gather the candidates, so that `weigh` answers at once."""
+        return self.pool
 
     def weigh(self, weights: Weights) -> list[str]:
         """Answers under other weights, at once: the `shot_id` of every row's, empty for none.
@@ -295,6 +301,20 @@ class Studio:
                 if word not in ("", "normal", "none") and there < max(3, 2 * count):
                     said.append(f"{column} {word}: {count} asked for, {there} in the archive")
         return said
+
+    def under(self, presets: Sequence[str]) -> pd.DataFrame:
+        """What would answer every shot under other weights: a row a shot, a column a preset.
+
+        Cells tell film and second; pins hold in all of them.
+        """
+        shots, table = self.archive.shots.set_index("shot_id"), {}
+        titles = self.archive.films.set_index("film_id").title
+        for name in presets:
+            ids = self.weigh(self.presets()[name])
+            places = [(shots.film_id[one], shots.start[one]) if one else None for one in ids]
+            told = [f"{titles[at[0]]} {clock(at[1])}" if at else "" for at in places]
+            table[name] = told
+        return pd.DataFrame(table, index=[row.position for row in self.edit.shots])
 
     @cached_property
     def pool(self) -> Pool:

@@ -3,5 +3,6 @@
 from lab.widgets.atlas import Atlas
 from lab.widgets.cutting import CutStrip
 from lab.widgets.exploring import SceneExplorer
+from lab.widgets.studio import MatchStudio
 
-__all__ = ["Atlas", "CutStrip", "SceneExplorer"]
+__all__ = ["Atlas", "CutStrip", "MatchStudio", "SceneExplorer"]
