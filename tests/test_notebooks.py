@@ -24,7 +24,10 @@ def films_of_the_sample(folder):
             looks, seed = range(seed, seed + 3), seed + 3
             codec = "mpeg2video" if film.file.endswith("mpg") else "libx264"
             codec = {".webm": "libvpx", ".3gp": "mpeg4"}.get(place.suffix, codec)
-            numbered_film(place, [20] * 3, looks=looks, first=None, codec=codec, rate=25)
+            sound = "aac" if film.role == "trailer" else None
+            numbered_film(
+                place, [20] * 3, looks=looks, first=None, codec=codec, rate=25, sound=sound
+            )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

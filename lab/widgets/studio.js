@@ -245,6 +245,10 @@ function render({ model, el }) {
     holder.onpointerleave = holder.onblur = end;
   }
 
+  board.addEventListener("focusin", (event) => {
+    const position = Number(event.target.closest(".shot")?.dataset.position);
+    if (position && position !== model.get("selected")) look(position);
+  });
   board.onkeydown = (event) => {
     if (event.target.closest("input") || event.ctrlKey || event.metaKey || event.altKey) return;
     const row = current(), { position } = row;
