@@ -55,11 +55,18 @@ class Pool:
     def shots(self, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
         """Scores of the candidates, as `Likeness.shots` has them: (trailer shots, k), and sides."""
         shares = np.array(list(weights.shares().values()), np.float32)
-        sides = []
-        for side in self.scores:
-            best = np.maximum.reduceat(shares @ side, self.runs) * self.parts
-            sides.append(np.add.reduceat(best, self.pairs)[self._places])
-        return np.max(sides, axis=0), np.argmax(sides, axis=0) == 1
+        sides = [self._brought(shares @ side) for side in self.scores]
+        if len(sides) == 1:
+            return sides[0], np.broadcast_to(False, sides[0].shape)
+        return np.maximum(*sides), sides[1] > sides[0]
+
+    def _brought(self, score: np.ndarray) -> np.ndarray:
+        """Scores of moment pairs, brought together to pairs of shots."""
+        best = np.maximum.reduceat(score, self.runs) if len(score) > len(self.runs) else score
+        best *= self.parts
+        if len(self.runs) > len(self.pairs):
+            best = np.add.reduceat(best, self.pairs)
+        return best.take(self._places)
 
     @cached_property
     def _places(self) -> np.ndarray:
