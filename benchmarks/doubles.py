@@ -45,7 +45,8 @@ from lab.ingest import (
     recut,
 )
 from lab.likeness import Likeness, Weights, only
-from lab.match import MatchSettings, open_desk
+from lab.match import open_desk
+from lab.rules import MatchSettings
 from lab.store import Workspace, key_of
 from lab.video import EPSILON, Box, shown_at
 

@@ -50,7 +50,8 @@ from lab.films import find_films
 from lab.ingest import Archive, ingest, load_archive, load_frames
 from lab.likeness import Likeness, Weights
 from lab.looks import still_framing
-from lab.match import MatchError, MatchSettings, match
+from lab.match import match
+from lab.rules import MatchError, MatchSettings
 from lab.store import Workspace
 
 LANGUAGE = ("framing", "camera", "light", "faces", "pace")  # columns of the shots table, if there

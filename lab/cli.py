@@ -32,11 +32,11 @@ from lab.language import caption
 from lab.layout import tour
 from lab.likeness import WAYS, Weights
 from lab.looks import THUMBNAIL
-from lab.match import MatchError, MatchSettings
 from lab.page import write_map
 from lab.reel import ReelError, grid, reel
 from lab.render import PRESETS, Cell, contact_sheet, shot_sheet
 from lab.render import render as render_edit
+from lab.rules import MatchError, MatchSettings
 from lab.sample import SampleError, fetch_samples
 from lab.scenes import SceneSettings, name_scene, open_map, typical
 from lab.search import (

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.channels import Calibration
 from lab.ingest import IngestSettings, ingest_one, load_archive, load_frames
-from lab.match import MatchError, MatchSettings, match
+from lab.match import match
+from lab.rules import MatchError, MatchSettings
 from lab.store import Workspace, write_whole
 from lab.video import probe
 

@@ -20,8 +20,9 @@ from lab.channels import CHANNELS, Calibration
 from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, make_edit
 from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
 from lab.likeness import WAYS, Likeness, Weights, only, sameness
-from lab.match import MatchError, MatchSettings, open_desk
+from lab.match import open_desk
 from lab.render import clock
+from lab.rules import MatchError, MatchSettings
 from lab.solve import NEVER
 from lab.store import Workspace, read_json, write_json
 from lab.video import probe

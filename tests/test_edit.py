@@ -10,7 +10,7 @@ import yaml
 
 from lab.edit import Edit, EditError, FilmEntry, Rejection, Row, load_edit, make_edit
 from lab.likeness import Weights
-from lab.match import MatchSettings
+from lab.rules import MatchSettings
 
 TRAILER, FILM, OTHER = "0123456789ab", "112233445566", "1e2345678901"
 COLUMNS = """position kind query_id in_query out_query match_id in_match out_match speed mirror

@@ -10,7 +10,8 @@ from lab.align import Traces, align, timing
 from lab.channels import CHANNELS, Calibration, unit
 from lab.ingest import Archive
 from lab.likeness import Weights
-from lab.match import MatchError, MatchSettings, eased, match, open_to
+from lab.match import match
+from lab.rules import MatchError, MatchSettings, eased, open_to
 from lab.shots import find_moments, find_shots
 from lab.solve import NEVER, Rules, Task
 from lab.video import WHOLE

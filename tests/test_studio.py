@@ -10,7 +10,7 @@ from lab.candidates import gather
 from lab.edit import EditError, load_edit
 from lab.ingest import ingest
 from lab.likeness import Weights, only
-from lab.match import MatchError
+from lab.rules import MatchError
 from lab.sample import numbered_film
 from lab.solve import NEVER
 from lab.store import Workspace

@@ -14,8 +14,8 @@ from lab.edit import EditError, Row
 from lab.ingest import IngestSettings, load_films, proxy_path, thumbnail_path
 from lab.language import caption
 from lab.likeness import Weights
-from lab.match import MatchError, MatchSettings
 from lab.render import clock, render
+from lab.rules import MatchError, MatchSettings
 from lab.show import served
 from lab.store import Workspace, read_arrays, write_arrays
 from lab.studio import Studio
