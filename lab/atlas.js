@@ -4,7 +4,7 @@
 const SHEET = 2048, FLAT = 9 / 16; // how lab.atlas.sprites lays pictures; their height to their width
 const SMALL = 16, MIDDLING = 96; // pixels: widths of a picture
 const SIGNED = 40, NUMBERED = 90; // pixels: widths from which a picture bears a symbol, and a number
-const PICTURES = 1500, LIT = 300, FEW = 24; // drawn at once; lit shots that are few enough to stand out
+const PICTURES = 1500, LIT = 300, FEW = 8; // drawn at once; lit shots that are few enough to stand out
 const CARD = 240, MARGIN = 50; // pixels: width of the enlarged picture; room about the whole map
 const DOT = 6, NEAR = 10; // pixels: the ring of a dot; from how far a dot is found
 const NEAREST = 1024, NAME = 34; // zoom; letters of a group's name on the map

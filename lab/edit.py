@@ -264,6 +264,43 @@ def make_edit(
     return edit
 
 
+def compare(one: Edit, other: Edit) -> pd.DataFrame:
+    """Two edits of one trailer side by side.
+
+    Returns
+    -------
+    DataFrame
+        A row for every shot that both have: ``position``, ``in_query``, what answers it in each
+        (``one``, ``other``: film and second, or ``keep``, ``black``), ``same`` (the same shot),
+        and how far both begin apart (``apart``, seconds; NaN where they are not the same).
+
+    Raises
+    ------
+    EditError
+        If they are of different trailers.
+    """
+    if one.trailer != other.trailer:
+        raise EditError("the two edits are of different trailers.")
+    rows = []
+    for shot in one.shots:
+        middle = (shot.in_query + shot.out_query) / 2
+        twin = next((s for s in other.shots if s.in_query <= middle < s.out_query), None)
+        if twin is None:
+            continue
+        told = [_told(edit, row) for edit, row in ((one, shot), (other, twin))]
+        same = (shot.kind, shot.match_id) == (twin.kind, twin.match_id)
+        apart = twin.in_match - shot.in_match if same and shot.kind == "match" else math.nan
+        rows.append((shot.position, shot.in_query, *told, same, apart))
+    return pd.DataFrame(rows, columns=["position", "in_query", "one", "other", "same", "apart"])
+
+
+def _told(edit: Edit, row: Row) -> str:
+    if row.kind != "match":
+        return row.kind
+    entry = edit.films[row.match_film]
+    return f"{entry.title or Path(entry.path).stem} {row.in_match:.2f} s"
+
+
 def match_trailer(
     workspace: Workspace,
     trailer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from lab.ingest import load_archive, load_films, thumbnail_path
 from lab.language import caption
 from lab.render import clock, contact_sheet
 from lab.store import Workspace
+from lab.studio import Studio
 
 
 def url(path) -> str:
@@ -92,6 +94,35 @@ def pairs(edit: Edit, out) -> Image:
     """The contact sheet of an edit, saved as `out` and shown."""
     contact_sheet(edit, out)
     return Image(filename=str(out), alt="Every shot of the trailer beside the shot that answers it")
+
+
+def ways(studio: Studio, presets: Sequence[str]) -> HTML:
+    """One trailer under several presets on one sheet: a row a shot, a column a preset.
+
+    Parameters
+    ----------
+    studio : Studio
+    presets : sequence of str
+        Of `Studio.presets`.
+    """
+    archive = studio.archive.shots.set_index("shot_id")
+    answers = {name: studio.weigh(studio.presets()[name]) for name in presets}
+    lines = [f"<tr>{''.join(f'<th>{html.escape(name)}</th>' for name in ('trailer', *presets))}"]
+    for at, shot in enumerate(studio.trailer.shots.itertuples()):
+        cells = [_picture(studio, shot.film_id, shot.index, clock(shot.start))]
+        for name in presets:
+            one = answers[name][at]
+            row = archive.loc[one] if one else None
+            told = caption(row) if one else ""
+            cells.append(_picture(studio, row.film_id, row["index"], told) if one else "<td></td>")
+        lines.append(f"<tr>{''.join(cells)}")
+    return HTML(f"<table>{''.join(lines)}</table>")
+
+
+def _picture(studio: Studio, film_id: str, index: int, text: str) -> str:
+    place = thumbnail_path(studio.workspace, film_id, index, studio.looking)
+    told = html.escape(text)
+    return f'<td><img src="{url(place)}" width="150" alt="{told}" title="{told}"></td>'
 
 
 def play(path, width: int = 960) -> HTML:

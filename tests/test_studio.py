@@ -7,7 +7,7 @@ import pytest
 from test_widgets import lab, run_all  # noqa: F401 (fixtures)
 
 from lab.candidates import gather
-from lab.edit import EditError, load_edit
+from lab.edit import EditError, compare, load_edit
 from lab.ingest import ingest
 from lab.likeness import Weights, only
 from lab.rules import MatchError
@@ -181,6 +181,18 @@ def test_weights_are_kept_by_name(studio):
         studio.save_preset("same light")
     table = studio.under(["same light", "mine"])
     assert table.shape == (5, 2) and table.iloc[0, 0].startswith("film ")
+
+
+def test_two_edits_are_compared(house, studio, tmp_path):
+    other = Studio(*house, tmp_path / "other.yaml")
+    other.nudge(5, 1)  # which pins it
+    other.choose(2, other.rivals(2)[0])
+    other.change(3, kind="black")
+    table = compare(studio.edit, other.edit)
+    assert len(table) == 5 and not table.same[1] and not table.same[2] and table.other[2] == "black"
+    assert table.same[4] and table.apart[4] == pytest.approx(1 / 24, abs=1e-3)
+    with pytest.raises(EditError, match="different trailers"):
+        compare(studio.edit, studio.edit.model_copy(update={"trailer": "x"}))
 
 
 def test_weak_answers_and_what_is_lacking_are_told(studio):
