@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 
 from lab.candidates import Pool, gather
 from lab.channels import CHANNELS, Calibration
@@ -31,8 +32,7 @@ SAMPLE = 150  # of the archive's shots, by which weak is told
 WEAK = 0.2  # part of the archive's own shots that are answered worse than a match that is not weak
 UNDO = 200  # changes that can be taken back
 RIVALS = 6  # other answers shown under each
-STEP = 0.15  # by how much one judgement moves the weights
-LACKING = 0.5  # part of the weak shots that say a word the archive hardly has
+HOLD = 6.0  # how strongly judgements are held to the weights that were set by hand
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,17 @@ class State:
     settings : MatchSettings
     pins : tuple of Row
     rejected : tuple of Rejection
+    judged : tuple
+        How far judged pairs stood out in each channel, and whether they were liked.
+    base : Weights or None
+        Those that were set by hand before the first judgement.
     """
 
     settings: MatchSettings
     pins: tuple[Row, ...] = ()
     rejected: tuple[Rejection, ...] = ()
+    judged: tuple[tuple[tuple[float, ...], bool], ...] = ()
+    base: Weights | None = None
 
 
 class Studio:
@@ -145,7 +151,10 @@ class Studio:
     def set(self, **settings) -> None:
         """Change settings: the fields of `MatchSettings`."""
         changed = self.state.settings.model_copy(update=settings)
-        self._do(replace(self.state, settings=MatchSettings.model_validate(changed.model_dump())))
+        state = replace(self.state, settings=MatchSettings.model_validate(changed.model_dump()))
+        if "weights" in settings:  # set by hand: judgements begin anew from here
+            state = replace(state, judged=(), base=None)
+        self._do(state)
 
     def pin(self, position: int) -> None:
         """Keep a row as it is."""
@@ -197,28 +206,35 @@ class Studio:
         query = (row.in_query + row.out_query) / 2 if what == "pair" else None
         no = Rejection(film=row.match_film, start=start, end=end, query=query)
         pins = tuple(p for p in self.state.pins if not _same(p, row))
-        self._do(State(self.state.settings, pins, (*self.state.rejected, no)))
+        self._do(replace(self.state, pins=pins, rejected=(*self.state.rejected, no)))
 
     def judge(self, position: int, liked: bool) -> dict[str, float]:
-        """More, or less, like this: move the weights a little towards what the pair is alike in.
+        """More, or less, like this: weights under which what is liked scores above what is not.
 
-        Each channel's weight is moved by how far the pair stands out in it among strangers, less
-        than the mean of the channels; what judgements say together is so kept small and can be
-        undone.
+        A logistic regression on how far the judged pairs stand out in each channel, held near to
+        the weights that were set by hand last (`HOLD`): few judgements move little.
 
         Returns
         -------
         dict
             By how much each weight was changed.
+
+        Raises
+        ------
+        MatchError
+            If no archive shot answers this shot.
         """
         row, spread = self.row(position), self.desk.likeness.spread
         if not row.scores:
-            raise MatchError(f"shot {position} has no scores to learn from.")
-        stands = np.array([row.scores.get(n, 0) / max(spread[n], 1e-6) for n in CHANNELS])
-        way = (stands - stands.mean()) / max(np.abs(stands - stands.mean()).max(), 1e-6)
+            raise MatchError(f"shot {position} is answered by no shot that could be judged.")
+        stands = tuple(row.scores.get(n, 0.0) / max(spread[n], 1e-6) for n in CHANNELS)
+        judged = (*self.state.judged, (stands, liked))
+        base = self.state.base or self.state.settings.weights
         was = np.array(list(self.state.settings.weights.model_dump().values()))
-        now = np.clip(was + (STEP if liked else -STEP) * way, 0, 1).round(3)
-        self.set(weights=Weights(**dict(zip(CHANNELS, now.tolist(), strict=True))))
+        now = _learnt(np.array(list(base.model_dump().values())), judged)
+        weights = Weights(**dict(zip(CHANNELS, now.tolist(), strict=True)))
+        settings = self.state.settings.model_copy(update={"weights": weights})
+        self._do(replace(self.state, settings=settings, judged=judged, base=base))
         return dict(zip(CHANNELS, (now - was).round(3).tolist(), strict=True))
 
     def undo(self) -> None:
@@ -382,6 +398,19 @@ class Studio:
 
 def _shares(weights: Weights) -> np.ndarray:
     return np.array(list(weights.shares().values()), np.float32)
+
+
+def _learnt(base: np.ndarray, judged) -> np.ndarray:
+    """Weights near to `base` that tell what was liked from what was not."""
+    stands = np.array([one for one, _ in judged])
+    stands = stands - stands.mean(axis=1, keepdims=True)  # a pair is judged by its own channels
+    sides = np.array([1.0 if liked else -1.0 for _, liked in judged])
+
+    def cost(weights: np.ndarray) -> float:
+        told = np.logaddexp(0, -sides * (stands @ weights)).sum()
+        return told + HOLD * ((weights - base) ** 2).sum()
+
+    return minimize(cost, base, bounds=[(0, 1)] * len(base)).x.round(3)
 
 
 def _same(pin: Row, row: Row) -> bool:

@@ -162,15 +162,23 @@ def test_a_pool_knows_mirrored_sides(house, tmp_path):
     assert (sides == turned[rows, pool.columns])[pool.known].all() and turned.any()
 
 
-def test_judgements_move_the_weights_towards_what_a_pair_is_alike_in(studio):
-    before = studio.state.settings.weights
-    moved = studio.judge(1, liked=True)
-    after = studio.state.settings.weights
-    stands = studio.row(1).scores
-    assert max(abs(by) for by in moved.values()) <= 0.15 and set(moved) == set(stands)
-    assert after != before
+def test_judgements_move_the_weights_towards_what_pairs_are_alike_in(studio):
+    before, row, spread = Weights(), studio.row(1), studio.desk.likeness.spread
+    stands = {name: score / spread[name] for name, score in row.scores.items()}
+    most, least = max(stands, key=stands.get), min(stands, key=stands.get)
+    liked = studio.judge(1, liked=True)
+    assert liked[most] >= 0 >= liked[least] and any(liked.values())
+    assert max(abs(by) for by in liked.values()) < 0.5  # one judgement moves little
+    assert studio.state.settings.weights != before
     studio.undo()
-    assert studio.state.settings.weights == before
+    assert studio.state.settings.weights == before and not studio.state.judged
+    disliked = studio.judge(1, liked=False)
+    assert disliked[most] <= 0 <= disliked[least]
+    studio.judge(1, liked=True)  # both at once say nothing
+    values = np.array(list(studio.state.settings.weights.model_dump().values()))
+    np.testing.assert_allclose(values, list(before.model_dump().values()), atol=0.1)
+    studio.set(weights=only(colour=1))
+    assert not studio.state.judged  # by hand: judgements begin anew
 
 
 def test_weights_are_kept_by_name(studio):
