@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     args = _parser().parse_args(argv)
     try:
-        print(args.run(args))
+        print(args.run(args), flush=True)
         return 0
     except KeyboardInterrupt:
         print(
@@ -90,6 +91,9 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except KNOWN as error:
         print(f"lab: {error}", file=sys.stderr)
+    except BrokenPipeError:  # who read it has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"lab: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
     return 1
@@ -435,14 +439,15 @@ def match(args) -> str:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     table = Path(args.edit).with_suffix(".csv")
-    answered = [shot for shot in edit.shots if shot.kind != "black"]
-    black = len(edit.shots) - len(answered)
+    answered = [shot for shot in edit.shots if shot.kind == "match"]
+    black, kept = (sum(shot.kind == kind for shot in edit.shots) for kind in ("black", "keep"))
     held = [
         f"{count} {what}"
         for count, what in (
             (sum(shot.pinned for shot in edit.shots), "of them pinned"),
             (len(edit.rejected), "rejected"),
             (black, "black stay black"),
+            (kept, "stay the trailer's own"),
         )
         if count
     ]
@@ -455,7 +460,7 @@ def render(args) -> str:
     _suffix(args.out, ".png" if sheet else ".mp4")
     edit = load_edit(args.edit)
     if sheet:
-        count = contact_sheet(edit, args.out)
+        count = contact_sheet(edit, args.out, only=args.only)
         return f"{_count(range(count), 'pair')} -> {args.out}"
     done = render_edit(edit, args.out, args.preset, only=args.only)
     return f"{_count(range(done.frames), 'frame')}, {_sound(done.sound_copied)} -> {done.path}"

@@ -245,7 +245,14 @@ def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return packed
 
 
-def contact_sheet(edit: Edit, out, *, columns: int = 3, thumb: tuple[int, int] = (288, 162)) -> int:
+def contact_sheet(
+    edit: Edit,
+    out,
+    *,
+    columns: int = 3,
+    thumb: tuple[int, int] = (288, 162),
+    only: tuple[int, int] | None = None,
+) -> int:
     """Every pair, left and right, with its time and score, as a PNG.
 
     Parameters
@@ -256,24 +263,28 @@ def contact_sheet(edit: Edit, out, *, columns: int = 3, thumb: tuple[int, int] =
         Pairs in a row.
     thumb : (int, int)
         Most width and height of a picture, in pixels.
+    only : (int, int), optional
+        As of `render`.
 
     Returns
     -------
     int
         Pairs shown.
     """
+    begin, end = _stretch(edit, only)
+    shown = [shot for shot in edit.shots if begin <= shot.in_query < end]
     info = probe(edit.path(edit.trailer))
     panel = panel_size(info.width, info.height, Box(*edit.films[edit.trailer].crop), thumb[0])
     panel = fit(*panel, thumb)
     cells = []
-    for shot in tqdm(edit.shots, desc="contact sheet", unit="pair"):
+    for shot in tqdm(shown, desc="contact sheet", unit="pair"):
         score = "" if shot.score is None else f"   score {shot.score:.2f}"
         extra = f"   {shot.speed:.0%} speed" if shot.speed < 0.995 else ""
         extra += "   mirrored" if shot.mirror else ""
         head = f"{shot.position}   {clock(shot.in_query)}{score}{extra}"
         cells.append(Cell(_pair(edit, shot, panel), head, _caption(edit, shot), shot.why))
     write_whole(Path(out), draw_sheet(cells, panel, columns))
-    return len(edit.shots)
+    return len(shown)
 
 
 def shot_sheet(shots: pd.DataFrame, thumbnails: Callable[[int], Path], out) -> None:

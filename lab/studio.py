@@ -150,6 +150,7 @@ class Studio:
 
     def set(self, **settings) -> None:
         """Change settings: the fields of `MatchSettings`."""
+        self._catch_up()
         changed = self.state.settings.model_copy(update=settings)
         state = replace(self.state, settings=MatchSettings.model_validate(changed.model_dump()))
         if "weights" in settings:  # set by hand: judgements begin anew from here
@@ -239,6 +240,7 @@ class Studio:
 
     def undo(self) -> None:
         """Take the last change back."""
+        self._catch_up()
         if self.done:
             self.undone.append(self.state)
             self.state = self.done.pop()
@@ -246,6 +248,7 @@ class Studio:
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
+        self._catch_up()
         if self.undone:
             self.done.append(self.state)
             self.state = self.undone.pop()
@@ -273,6 +276,7 @@ class Studio:
 
     def row(self, position: int) -> Row:
         """A row of the edit, by its position."""
+        self._catch_up()
         if not 1 <= position <= len(self.edit.shots):
             raise MatchError(f"there are shots 1 to {len(self.edit.shots)}, no {position}.")
         return self.edit.shots[position - 1]
@@ -293,6 +297,17 @@ class Studio:
             rejected=list(self.state.rejected),
         )
         self.edit.save(self.path)
+        self._stamp = _stamp(self.path)
+
+    def _catch_up(self) -> None:
+        """Read the edit anew if somebody else wrote it: nothing of theirs is lost."""
+        if _stamp(self.path) in (self._stamp, None):  # one that is gone is written anew
+            return
+        state, gone = _without_gone(_state_of(load_edit(self.path)), self.archive)
+        self.done, self.undone = [*self.done, self.state][-UNDO:], []
+        self.state = state
+        self.settle()
+        self.notes = ["The edit was changed elsewhere: it was read anew.", *gone, *self.notes]
 
     def rivals(self, position: int, count: int = RIVALS) -> list[str]:
         """The `shot_id` of the next best answers of a row."""
@@ -315,8 +330,8 @@ class Studio:
         for column in ("framing", "light", "camera", "faces"):
             for word, count in Counter(weak[column]).items():
                 there = int((self.archive.shots[column] == word).sum())
-                if word not in ("", "normal", "none") and there < max(3, 2 * count):
-                    said.append(f"{column} {word}: {count} asked for, {there} in the archive")
+                if word not in ("", "normal", "none") and there < count:
+                    said.append(f"{column} {word} ({count} wanted, {there} there)")
         return said
 
     def under(self, presets: Sequence[str]) -> pd.DataFrame:
@@ -396,6 +411,15 @@ class Studio:
         self.done, self.undone = [*self.done, before][-UNDO:], []
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """By what it is seen that a file was written anew; None where it is gone."""
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return None
+    return told.st_mtime_ns, told.st_size
+
+
 def _shares(weights: Weights) -> np.ndarray:
     return np.array(list(weights.shares().values()), np.float32)
 
@@ -410,7 +434,7 @@ def _learnt(base: np.ndarray, judged) -> np.ndarray:
         told = np.logaddexp(0, -sides * (stands @ weights)).sum()
         return told + HOLD * ((weights - base) ** 2).sum()
 
-    return minimize(cost, base, bounds=[(0, 1)] * len(base)).x.round(3)
+    return minimize(cost, base, bounds=[(0, 1)] * len(base)).x.round(2)
 
 
 def _same(pin: Row, row: Row) -> bool:

@@ -177,6 +177,13 @@ def test_the_map_is_used_with_mouse_and_keyboard(lab, page, tmp_path):  # noqa: 
         arg=list(before),
         timeout=60_000,
     )
+    page.click(f"xpath={handle}//div[contains(@class,'noUi-handle')]")
+    page.keyboard.press("ArrowLeft")  # moves the slider, not JupyterLab
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.lab-explorer .noUi-handle')]"
+        ".some((one) => one.getAttribute('aria-valuetext') === '0.95')"
+    )
+    page.wait_for_function(idle, timeout=60_000)
     page.focus(".js-plotly-plot")
     reached = []
     for key in ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown"):

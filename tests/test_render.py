@@ -183,6 +183,7 @@ def test_the_contact_sheet_shows_every_pair(pair, tmp_path):
     ]
     edit = edit_of(folder, trailer, shots, [trailer, archive])
     assert contact_sheet(edit, tmp_path / "sheet.png", columns=1, thumb=(320, 192)) == 3
+    assert contact_sheet(edit, tmp_path / "two.png", only=(2, 3)) == 2
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     found = []
     for row in range(3):

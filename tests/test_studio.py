@@ -118,6 +118,21 @@ def test_an_edit_that_is_opened_again_is_as_it_was(house, studio):
     assert again.state.settings == studio.state.settings and again.state.rejected
 
 
+def test_what_others_write_meanwhile_is_not_lost(house, studio):
+    other = Studio(*house, studio.path)
+    other.set(variety=0.5, cards="keep")
+    other.pin(2)
+    studio.pin(4)
+    kept = load_edit(studio.path)
+    assert kept.settings.variety == 0.5 and kept.settings.cards == "keep"
+    assert [row.pinned for row in kept.shots] == [False, True, False, True, False]
+    studio.undo()
+    assert [row.pinned for row in studio.edit.shots] == [False, True, False, False, False]
+    studio.path.unlink()
+    studio.pin(1)  # one that was deleted is written anew
+    assert load_edit(studio.path).shots[0].pinned
+
+
 def test_answers_at_once_are_those_that_are_kept(studio):
     studio.set(timing=0.0)  # which is laid side by side when a slider rests
     for weights in (only(colour=1), only(framing=1, subject=0.4), Weights()):
@@ -206,7 +221,7 @@ def test_two_edits_are_compared(house, studio, tmp_path):
 def test_weak_answers_and_what_is_lacking_are_told(studio):
     studio._usuals[studio.state.settings.weights] = 2.0  # no score is so high
     assert studio.weak() == [1, 2, 3, 4, 5]
-    assert all("asked for" in line for line in studio.lacks())
+    assert all("wanted" in line for line in studio.lacks())
     studio._usuals[studio.state.settings.weights] = -2.0
     assert studio.weak() == [] and studio.lacks() == []
 
@@ -287,6 +302,12 @@ def test_the_studio_in_a_browser(lab, page, tmp_path):  # noqa: F811
     page.keyboard.press("End")
     settled(page)
     assert page.evaluate(SHOWN)[at] == here
+    slider = ".studio input[data-name=motion]"
+    page.click(slider)
+    before = page.input_value(slider)
+    page.keyboard.press("ArrowRight")  # moves the slider, not JupyterLab
+    assert float(page.input_value(slider)) == pytest.approx(float(before) + 0.05)
+    settled(page)
 
     # Rejected is gone; undone is back.
     other = next(k for k, shot in enumerate(first) if shot and k != at)

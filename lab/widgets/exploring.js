@@ -93,16 +93,20 @@ function render({ model, el }) {
     plot = document.querySelector(`.${model.get("plot")} .js-plotly-plot`);
     if (!plot || !plot._fullLayout || !plot.on) { waiting = setTimeout(find, 100); return; }
     leave = attend(plot, (row, card) => card.replaceChildren(picture(row), ...lines(row)), play, toggle);
+    // Keys that the controls take are not JupyterLab's as well: an arrow on a slider is no leap to a heading.
+    whole = root.closest(".lab-explorer");
+    whole?.addEventListener("keydown", ours);
     plot.ondragover = (event) => event.preventDefault();
     plot.ondrop = dropped;
     plot.on("plotly_selected", selected);
     plot.on("plotly_legendclick", named);
     root.dataset.ready = "true";
   }
-  let waiting = setTimeout(find, 0);
+  const ours = (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation(); };
+  let whole = null, waiting = setTimeout(find, 0);
   model.on("change:chosen", () => { rows = model.get("chosen"); page = 0; turn(0); });
   turn(0);
-  return () => { clearTimeout(waiting); leave?.(); };
+  return () => { clearTimeout(waiting); whole?.removeEventListener("keydown", ours); leave?.(); };
 }
 
 export default { render };

@@ -106,6 +106,7 @@ class SceneExplorer(widgets.VBox):
                 widgets.HBox([map_box, self.stage], layout={"flex_flow": "row wrap"}),
             ]
         )
+        self.add_class("lab-explorer")
         # What draws maps compiles itself when first used: not while somebody waits for a slider.
         # No daemon: one that is stopped in the midst of compiled code can hang the interpreter.
         self.getting_ready = threading.Thread(target=_get_ready, args=[self.found.space[:100]])

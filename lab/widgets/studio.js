@@ -38,6 +38,7 @@ function render({ model, el }) {
     .studio .rivals button { padding: 0; border: 1px solid transparent; background: #000; cursor: pointer }
     .studio .rivals button:hover, .studio .rivals button:focus { border-color: #07f }
     .studio .shot p { margin: 2px 0; font-size: 11px } .studio .shot .bar { margin: 2px 0 }
+    .studio .detail { min-height: 150px }
     .studio .bars { display: grid; grid-template-columns: 90px 200px 50px; gap: 2px 6px; align-items: center }
     .studio .bars i { display: block; height: 8px; background: #2a6f97 } .studio .lacks { color: #b3410e }
     .studio :focus-visible { outline: 2px solid #07f; outline-offset: 1px }` });
@@ -271,12 +272,12 @@ function render({ model, el }) {
       if (here) one.scrollIntoView({ block: "nearest", inline: "nearest" });
       if (here && focus) one.focus();
     }
-    if (!playing) draw();
+    if (!playing) { draw(); show(current(), current().query.start + LEAD); }
     detail();
   }
 
   // The shot that is looked at: why, and all that can be changed.
-  const detailed = element("div", {});
+  const detailed = element("div", { className: "detail" });
   function detail() {
     const row = current(), { position } = row, match = row.kind === "match";
     const speed = element("input", { type: "number", min: 0.05, max: 4, step: 0.05, value: row.speed.toFixed(2) });
@@ -320,7 +321,7 @@ function render({ model, el }) {
       ...Object.keys(model.get("presets")).map((one) => element("option", { value: one, textContent: one })));
     [undo.disabled, redo.disabled] = [!model.get("can").undo, !model.get("can").redo];
     const some = model.get("lacks");
-    lacks.textContent = some.length ? `The archive lacks: ${some.join("; ")}.` : "";
+    lacks.textContent = some.length ? `Weak answers want what the archive has little of: ${some.join("; ")}.` : "";
     says.textContent = model.get("said");
     detail();
     draw();
@@ -329,8 +330,12 @@ function render({ model, el }) {
 
   const root = element("div", { className: "studio" },
     element("div", { className: "bar" }, undo, redo, presets, name, button("Keep these weights", () => send("save", { name: name.value }))),
-    controls, says, lacks, screens, audio, strip, board, detailed);
+    controls, says, lacks, screens, audio, strip, detailed, board);
   root.dataset.lmSuppressShortcuts = "true";
+  // Keys that controls take are not JupyterLab's as well: an arrow on a slider is no leap to a heading.
+  root.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
   el.append(style, root);
   model.on("change:rows change:settings change:presets change:can change:lacks", () => { settling = null; refresh(); });
   model.on("change:said", () => { says.textContent = model.get("said"); });

@@ -106,7 +106,8 @@ class MatchStudio(anywidget.AnyWidget):
                 answers = [self._shot(shot_id) if shot_id else None for shot_id in ids]
                 self.send({"answers": answers, "number": asked["number"]})
                 return
-            self.said = self._done(asked) or " ".join(self.studio.notes)
+            told = self._done(asked)
+            self.said = told or " ".join(self.studio.notes) or "Kept."
         except (MatchError, EditError, FilmError, ValueError) as error:
             self.said = str(error)
         self._show()
