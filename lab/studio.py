@@ -31,7 +31,7 @@ from lab.video import probe
 SAMPLE = 150  # of the archive's shots, by which weak is told
 WEAK = 0.2  # part of the archive's own shots that are answered worse than a match that is not weak
 UNDO = 200  # changes that can be taken back
-RIVALS = 6  # other answers shown under each
+RIVALS, WIDE = 6, 6  # other answers shown under each; times as many are looked at
 HOLD = 6.0  # how strongly judgements are held to the weights that were set by hand
 
 
@@ -310,10 +310,15 @@ class Studio:
         self.notes = ["The edit was changed elsewhere: it was read anew.", *gone, *self.notes]
 
     def rivals(self, position: int, count: int = RIVALS) -> list[str]:
-        """The `shot_id` of the next best answers of a row."""
+        """The `shot_id` of the next best answers of a row: the best of each film first."""
         ids, own = self.archive.shots.shot_id.to_numpy(), self.row(position).match_id
-        ranked = self.desk.ranked(position - 1, count + 1)
-        return [ids[column] for column in ranked if ids[column] != own][:count]
+        ranked = [ids[column] for column in self.desk.ranked(position - 1, WIDE * count)]
+        ranked = [one for one in ranked if one != own]
+        films = [one.split("-")[0] for one in ranked]
+        first = [film not in films[:k] for k, film in enumerate(films)]
+        told = [one for one, new in zip(ranked, first, strict=True) if new]
+        told += [one for one, new in zip(ranked, first, strict=True) if not new]
+        return told[:count]
 
     def weak(self) -> list[int]:
         """Positions of weak answers: worse than most of the archive's own shots would have."""

@@ -88,6 +88,15 @@ def test_other_answers_are_chosen_nudged_turned_and_bent(studio):
         studio.nudge(4, 1)
 
 
+def test_runners_up_are_the_best_of_several_films(studio):
+    told = studio.rivals(1)
+    assert len(set(told)) == 6 and answers(studio)[0] not in told
+    assert len({shot.split("-")[0] for shot in told[:4]}) == 4  # there are four films
+    score = studio.desk.score[0]
+    firsts = [score[studio._column(shot)] for shot in told[:4]]
+    assert firsts == sorted(firsts, reverse=True)
+
+
 def test_all_can_be_undone_and_done_again(studio):
     seen = [answers(studio)]
     studio.reject(1)
