@@ -30,7 +30,15 @@ def films_of_the_sample(folder):
             )
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# These two are tried in a browser as well; they take half a minute each.
+SLOW = {"02_scene_map", "03_match_trailer"}
+EACH = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem in SLOW else [])
+    for path in NOTEBOOKS
+]
+
+
+@pytest.mark.parametrize("path", EACH)
 def test_notebook_runs_from_top_to_bottom(path, tmp_path):
     (tmp_path / "notebooks").mkdir()
     films_of_the_sample(tmp_path / "data" / "demo")
