@@ -100,9 +100,7 @@ def gather(
             pool = _pool(likeness, found)
             kept = _deep(pool, lost, _seen(bar, tried), deep)
             pool = _pool(likeness, kept)
-            recall = float(
-                np.mean([[np.isin(r, c) for r, c in zip(b, kept, strict=True)] for b in best])
-            )
+            recall = float(np.mean([_held(kept, some) for some in best]))
             if recall >= RECALL:
                 break
             broad, deep = 2 * broad, 2 * deep

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.channels import Calibration
-from lab.ingest import IngestSettings, ingest_one, load_archive, load_frames
+from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
 from lab.match import match
 from lab.rules import MatchError, MatchSettings
 from lab.store import Workspace, write_whole
@@ -335,15 +335,8 @@ def match_trailer(
     """
     path, settings, looking = Path(path), settings or MatchSettings(), looking or IngestSettings()
     before = load_edit(path) if path.exists() else None
-    probe(trailer)  # what cannot be done is told before the work
-    archive = load_archive(workspace, looking)
-    if not len(archive.films):
-        raise MatchError(
-            f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
-        )
-    film_id = ingest_one(trailer, workspace, looking)
-    query = load_archive(workspace, looking, films=[film_id])
-    calibration = Calibration.fit(archive.vectors)
+    query, archive = load_sides(workspace, trailer, looking)
+    film_id, calibration = query.films.film_id[0], Calibration.fit(archive.vectors)
     kept = before if before and before.trailer == film_id else None
     pinned, by_hand = held(kept) if kept else ([], [])
     rows, notes = match(
@@ -368,6 +361,23 @@ def match_trailer(
     edit.save(path)
     notes += [f"shot {place} was changed by hand: it is pinned now." for place in by_hand]
     return edit, notes + (_other_answers(kept, edit) if kept else [])
+
+
+def load_sides(workspace: Workspace, trailer, looking: IngestSettings) -> tuple[Archive, Archive]:
+    """A trailer, ingested first where that is still to be done, and the archive that answers it.
+
+    Raises
+    ------
+    FilmError, MatchError
+    """
+    probe(trailer)  # what cannot be done is told before the work
+    archive = load_archive(workspace, looking)
+    if not len(archive.films):
+        raise MatchError(
+            f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
+        )
+    film_id = ingest_one(trailer, workspace, looking)
+    return load_archive(workspace, looking, films=[film_id]), archive
 
 
 def held(edit: Edit) -> tuple[list[Row], list[int]]:

@@ -15,6 +15,7 @@ from lab.channels import unit
 
 VERSION = 1
 KINDS = ("picture", "title", "leader", "testcard")
+CARDS = KINDS[1:]
 SURE = 0.95  # likelihood from which a card is believed: a picture lost is worse than a card kept
 STILL, LEAST = 1.5, 0.5  # levels (of 255) by which a still may flicker; seconds that it lasts
 USELESS = ("title", "leader", "testcard", "still", "duplicate-of")

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lab.align import SPEEDS, Timing, Traces, align, stretch, timing
 from lab.channels import CHANNELS, Calibration
-from lab.flags import KINDS
+from lab.flags import CARDS
 from lab.ingest import Archive
 from lab.language import WORDS, why
 from lab.likeness import Likeness, sameness, shapes
@@ -29,7 +29,7 @@ from lab.rules import (
     without_useless,
 )
 from lab.setups import find_setups
-from lab.solve import NEVER, Rules, Solution, Task
+from lab.solve import NEVER, Rules, Solution, Task, foremost
 from lab.video import EPSILON
 
 ALTERNATIVES = 5
@@ -129,8 +129,8 @@ class Known:
         Set-ups and sequences of the trailer's shots, and of the archive's.
     films : ndarray of int, shape (archive shots,)
         A number a film.
-    traces, timings, starts : dict
-        Of shots; of pairs, laid side by side; in-points of pairs.
+    traces, timings, starts, sameness : dict
+        Of shots; of pairs, laid side by side; in-points of pairs; by weights.
     """
 
     spans: np.ndarray
@@ -140,6 +140,7 @@ class Known:
     traces: dict = field(default_factory=dict)
     timings: dict = field(default_factory=dict)
     starts: dict = field(default_factory=dict)
+    sameness: dict = field(default_factory=dict)
 
     @classmethod
     def of(cls, trailer: Archive, archive: Archive, calibration: Calibration, frames) -> Known:
@@ -179,11 +180,8 @@ class Desk:
     def __post_init__(self):
         settings = self.settings
         self.queries, self.answers = self.trailer.shots, self.archive.shots
-        self.moments, self.room, self.spans = (
-            self.archive.moments,
-            self.known.room,
-            self.known.spans,
-        )
+        self.moments = self.archive.moments
+        self.room, self.spans = self.known.room, self.known.spans
         allowed = allowed_by(self.queries, self.answers, settings, self.rejected)
         self.allowed, self.notes = without_useless(allowed, self.queries, self.answers, settings)
         self.notes += unknown_films(self.rejected, self.queries, self.answers)
@@ -191,10 +189,17 @@ class Desk:
         self.handicap = self.handicap + wishes(self.trailer, self.archive, settings)
         self.plain = self.handicap  # without what depends on weights
         if settings.distinct:
-            alike = sameness(self.archive, self.calibration, settings.weights)
-            self.handicap = self.handicap + settings.distinct * alike
+            self.handicap = self.handicap + settings.distinct * self.sameness
         self.score, self.turned = self.likeness.shots(settings.weights, settings.mirror)
         self.score -= self.handicap
+
+    @property
+    def sameness(self) -> np.ndarray:
+        """How far each archive shot is a little like everything, by the weights."""
+        weights, known = self.settings.weights, self.known.sameness
+        if weights not in known:
+            known[weights] = sameness(self.archive, self.calibration, weights)
+        return known[weights]
 
     def under(self, settings: MatchSettings, rejected: list[dict]) -> Desk:
         """The same desk under other settings: what is known stays known."""
@@ -296,8 +301,10 @@ class Desk:
 
     def ranked(self, at: int, count: int) -> list[int]:
         """The columns that would answer a row best, of those that may, at most `count`."""
-        ranked = np.argsort(-np.where(self.allowed[at], self.score[at], NEVER))
-        return [int(column) for column in ranked[:count] if self.allowed[at, column]]
+        score = np.where(self.allowed[at], self.score[at], NEVER)
+        best = foremost(score[None], count)[0]
+        best = best[np.lexsort((best, -score[best]))]
+        return [int(column) for column in best if self.allowed[at, column]]
 
     def _usual(self, at: int, column: int) -> float:
         """The answer's own speed, or less where it is too short."""
@@ -393,7 +400,7 @@ class Desk:
 
 def _words(shot) -> dict[str, str]:
     """A shot's words; a card, which is not framed, is called what it is."""
-    card = "".join(kind for kind in KINDS[1:] if kind in shot["flags"].split())
+    card = "".join(kind for kind in CARDS if kind in shot["flags"].split())
     return {name: shot.get(name, "") for name in WORDS} | ({"framing": card} if card else {})
 
 
@@ -402,7 +409,7 @@ def _is_dark(query) -> bool:
 
 
 def _is_card(query) -> bool:
-    return any(kind in query["flags"].split() for kind in KINDS[1:])
+    return any(kind in query["flags"].split() for kind in CARDS)
 
 
 def _dark() -> dict:

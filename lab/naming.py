@@ -18,6 +18,7 @@ import yaml
 
 from lab.channels import unit
 from lab.encoders import PACKAGED, packaged
+from lab.flags import CARDS
 from lab.layout import NONE
 from lab.likeness import Weights
 
@@ -29,7 +30,6 @@ WORDS = {
     "motion": ("camera", "pace"),
 }
 ALL = ("framing", "faces", "light", "palette", "camera", "pace")
-CARDS = ("title", "leader", "testcard")
 MOST, OFTEN = 0.5, 0.25  # part of a scene that says a word, and that says one often
 MORE = 1.3  # times as often as elsewhere, from which a word tells
 USUAL = 0.05  # added to how often a word is said elsewhere: what is rare is not yet telling

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from lab.channels import unit
+from lab.flags import CARDS
 
 NEAR = 60.0  # seconds within which a film comes back to a set-up
 SAME, AKIN = 0.7, 0.4  # likeness from which shots are of one set-up, and of one sequence
-CARDS = "black|flat|title|leader|testcard"  # all alike, and of no camera's place
+NOWHERE = "|".join(("black", "flat", *CARDS))  # all alike, and of no camera's place
 SEES = {"subject": 0.6, "composition": 0.2, "colour": 0.2}  # what likeness is made of
 
 
@@ -37,7 +38,7 @@ def find_setups(
     setup, sequence = np.zeros(len(shots), int), np.zeros(len(shots), int)
     row = pd.Series(np.arange(len(shots)), shots.shot_id)
     owner = row.reindex(moments.shot_id).to_numpy()
-    shown = ~shots["flags"].str.contains(CARDS).to_numpy(bool)
+    shown = ~shots["flags"].str.contains(NOWHERE).to_numpy(bool)
     films, first = shots.film_id.to_numpy(), shots.start.to_numpy()
     means = {name: _means(ready[name], owner, len(shots)) for name in SEES}
     begin = 0

@@ -363,18 +363,14 @@ class _Parts(NamedTuple):
         films, film = np.unique(task.films[columns], return_inverse=True)
         given = np.bincount(task.films[task.fixed[task.fixed >= 0]], minlength=task.films.max() + 1)
         most = _most(task, rules)[films]
-        for f in range(len(films)):  # the film's answers, less those that variety charges for
+        for f in range(len(films)):
             terms = [(x, 1.0) for x in np.flatnonzero(film == f)]
-            if rules.variety:
-                start = given[films[f]]
-                costs = -rules.variety * (start + np.arange(len(free))) / len(task.fixed)
-                extra = book.add(costs, 1.0)
-                book.limit([*terms, *((x, -1.0) for x in extra)], 0)
+            if rules.variety:  # each answer of the film takes up one more charge, as far as it may
+                orders = given[films[f]] + np.arange(min(len(free), most[f]))
+                charges = book.add(-rules.variety * orders / len(task.fixed), 1.0)
+                book.limit([*terms, *((x, -1.0) for x in charges)], 0)
             else:
                 book.limit(terms, most[f])
-        if rules.variety and rules.share < 1:
-            for f in range(len(films)):
-                book.limit([(x, 1.0) for x in np.flatnonzero(film == f)], most[f])
         cls._uses(book, task, rules, free[rows], columns)
         if rules.echo:
             cls._echo(book, task, rules, free[rows], columns)

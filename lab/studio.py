@@ -1,7 +1,7 @@
 """The studio: a match in work. Everything that one changes, and what follows from it.
 
-No widget and no picture: `lab.widgets.Studio` shows what this knows. Every change is written to
-the edit at once, and can be undone.
+No widget and no picture: `lab.widgets.MatchStudio` shows what this knows. Every change is written
+to the edit at once, and can be undone.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from scipy.optimize import minimize
 
 from lab.candidates import Pool, gather
 from lab.channels import CHANNELS, Calibration
-from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, make_edit
-from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
+from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, load_sides, make_edit
+from lab.ingest import Archive, IngestSettings, load_frames
 from lab.likeness import WAYS, Likeness, Weights, only, sameness
 from lab.match import open_desk
 from lab.render import clock
 from lab.rules import MatchError, MatchSettings
 from lab.solve import NEVER
 from lab.store import Workspace, read_json, write_json
-from lab.video import probe
 
 SAMPLE = 150  # of the archive's shots, by which weak is told
 WEAK = 0.2  # part of the archive's own shots that are answered worse than a match that is not weak
@@ -100,16 +99,10 @@ class Studio:
         self.workspace, self.path = workspace, Path(path)
         before = load_edit(path) if self.path.exists() else None
         self.looking = looking or IngestSettings(**({"encoder": before.encoder} if before else {}))
-        probe(trailer)  # what cannot be done is told before the work
-        self.archive = load_archive(workspace, self.looking)
-        if not len(self.archive.films):
-            raise MatchError(
-                f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
-            )
-        self.film_id = ingest_one(trailer, workspace, self.looking)
+        self.trailer, self.archive = load_sides(workspace, trailer, self.looking)
+        self.film_id = self.trailer.films.film_id[0]
         if before and before.trailer != self.film_id:
             raise EditError(f"{path}: is an edit of another trailer; give this one another name.")
-        self.trailer = load_archive(workspace, self.looking, films=[self.film_id])
         self.state = _state_of(before) if before else State(settings or MatchSettings())
         self.state, gone = _without_gone(self.state, self.archive)
         self.done: list[State] = []
@@ -123,7 +116,7 @@ class Studio:
             Calibration.fit(self.archive.vectors),
             self._rejected,
         )
-        self.settle()
+        self._answer()
         self.notes = gone + self.notes
 
     # What a person does. Positions count from 1, as in the edit.
@@ -141,12 +134,12 @@ class Studio:
         score, _ = pool.shots(weights)
         lost = self.desk.plain[rows, pool.columns]
         if self.state.settings.distinct:
-            alike = self._same + self._sames @ _shares(weights) - self._sames @ self._shares
+            moved = _shares(weights) - _shares(self.state.settings.weights)
+            alike = self.desk.sameness + self._sames @ moved
             lost = lost + self.state.settings.distinct * alike[pool.columns]
         value = np.where(pool.known & self.desk.open[rows, pool.columns], score - lost, NEVER)
         found, _ = self.desk.solve(pool.columns, value)
-        ids = self.archive.shots.shot_id.to_numpy()
-        return [ids[column] if column >= 0 else "" for column in found.columns]
+        return [self._ids[column] if column >= 0 else "" for column in found.columns]
 
     def set(self, **settings) -> None:
         """Change settings: the fields of `MatchSettings`."""
@@ -166,7 +159,7 @@ class Studio:
         row = self.row(position)
         self._do(replace(self.state, pins=tuple(p for p in self.state.pins if not _same(p, row))))
 
-    def choose(self, position: int, shot_id: str, mirror: bool | None = None) -> None:
+    def choose(self, position: int, shot_id: str) -> None:
         """Answer a row with an archive shot, and keep it."""
         at, column = position - 1, self._column(shot_id)
         answer = self.desk.answer(at, column)
@@ -177,16 +170,12 @@ class Studio:
 
     def change(self, position: int, **values) -> None:
         """Change a row's ``in_match`` (seconds), ``speed`` or ``mirror``, or its ``kind``."""
-        row = self.row(position)
-        if "kind" not in values and row.kind != "match":
-            raise MatchError(f"shot {position} is answered by no shot; choose one first.")
+        row = self.row(position) if "kind" in values else self._matched(position)
         self._put(Row(**(row.model_dump(exclude={"mark"}) | values)))
 
     def nudge(self, position: int, frames: int) -> None:
         """Begin an answer some frames of its film later, or earlier."""
-        row = self.row(position)
-        if row.kind != "match":
-            raise MatchError(f"shot {position} is answered by no shot; choose one first.")
+        row = self._matched(position)
         times = self.desk.frames(row.match_film)["times"]
         at = int(np.abs(times - row.in_match).argmin()) + frames
         self.change(position, in_match=float(times[np.clip(at, 0, len(times) - 1)]))
@@ -284,6 +273,9 @@ class Studio:
     def settle(self) -> None:
         """Answer everything by what is decided, and write the edit."""
         self.desk = self.desk.under(self.state.settings, self._rejected)
+        self._answer()
+
+    def _answer(self) -> None:
         rows, notes = self.desk.match(self._pins)
         self.notes = self.desk.notes + notes
         self.edit = make_edit(
@@ -311,8 +303,8 @@ class Studio:
 
     def rivals(self, position: int, count: int = RIVALS) -> list[str]:
         """The `shot_id` of the next best answers of a row: the best of each film first."""
-        ids, own = self.archive.shots.shot_id.to_numpy(), self.row(position).match_id
-        ranked = [ids[column] for column in self.desk.ranked(position - 1, WIDE * count)]
+        own = self.row(position).match_id
+        ranked = [self._ids[column] for column in self.desk.ranked(position - 1, WIDE * count)]
         ranked = [one for one in ranked if one != own]
         films = [one.split("-")[0] for one in ranked]
         first = [film not in films[:k] for k, film in enumerate(films)]
@@ -370,19 +362,19 @@ class Studio:
         parts = [sameness(self.archive, self.desk.calibration, only(**{n: 1})) for n in CHANNELS]
         return np.stack(parts, axis=1)
 
-    @property
-    def _same(self) -> np.ndarray:
-        return (self.desk.handicap - self.desk.plain)[0] / self.state.settings.distinct
+    @cached_property
+    def _own(self) -> _Own:
+        return _Own(self.archive, self.desk.calibration)
 
-    @property
-    def _shares(self) -> np.ndarray:
-        return _shares(self.state.settings.weights)
+    @cached_property
+    def _ids(self) -> list[str]:
+        return self.archive.shots.shot_id.tolist()
 
     @property
     def _threshold(self) -> float:
         weights = self.state.settings.weights
         if weights not in self._usuals:
-            self._usuals[weights] = _usual(self.archive, self.desk.calibration, weights)
+            self._usuals[weights] = self._own.usual(weights)
         return self._usuals[weights]
 
     @property
@@ -392,6 +384,12 @@ class Studio:
     @property
     def _rejected(self) -> list[dict]:
         return [no.model_dump() for no in self.state.rejected]
+
+    def _matched(self, position: int) -> Row:
+        row = self.row(position)
+        if row.kind != "match":
+            raise MatchError(f"shot {position} is answered by no shot; choose one first.")
+        return row
 
     def _column(self, shot_id: str) -> int:
         at = np.flatnonzero(self.archive.shots.shot_id == shot_id)
@@ -467,18 +465,26 @@ def _without_gone(state: State, archive: Archive) -> tuple[State, list[str]]:
     return State(state.settings, pins, rejected), notes
 
 
-def _usual(archive: Archive, calibration: Calibration, weights: Weights) -> float:
-    """The score that four fifths of the archive's own shots would be answered with, or better."""
-    shots = archive.shots[archive.shots["flags"] == ""]
-    some = shots.iloc[np.linspace(0, len(shots) - 1, min(len(shots), SAMPLE)).astype(int)]
-    inside = archive.moments.shot_id.isin(some.shot_id).to_numpy()
-    asked = Archive(
-        archive.films,
-        some.reset_index(drop=True),
-        archive.moments[inside].reset_index(drop=True),
-        {name: vectors[inside] for name, vectors in archive.vectors.items()},
-    )
-    score, _ = Likeness.between(asked, archive, calibration).shots(weights)
-    other = some.film_id.to_numpy()[:, None] != archive.shots.film_id.to_numpy()
-    best = np.where(other & (archive.shots["flags"] == "").to_numpy(), score, -1).max(axis=1)
-    return float(np.quantile(best, WEAK)) if len(best) else -1.0
+class _Own:
+    """Some of the archive's own shots against other films' shots: how well a shot is answered."""
+
+    def __init__(self, archive: Archive, calibration: Calibration):
+        shots = archive.shots[archive.shots["flags"] == ""]
+        some = shots.iloc[np.linspace(0, len(shots) - 1, min(len(shots), SAMPLE)).astype(int)]
+        inside = archive.moments.shot_id.isin(some.shot_id).to_numpy()
+        asked = Archive(
+            archive.films,
+            some.reset_index(drop=True),
+            archive.moments[inside].reset_index(drop=True),
+            {name: vectors[inside] for name, vectors in archive.vectors.items()},
+        )
+        self.likeness = Likeness.between(asked, archive, calibration)
+        self.may = some.film_id.to_numpy()[:, None] != archive.shots.film_id.to_numpy()
+        self.may &= (archive.shots["flags"] == "").to_numpy()
+
+    def usual(self, weights: Weights) -> float:
+        """The score that four fifths of these shots would be answered with, or better."""
+        if not len(self.may):
+            return -1.0
+        best = np.where(self.may, self.likeness.shots(weights)[0], -1).max(axis=1)
+        return float(np.quantile(best, WEAK))
