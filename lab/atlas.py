@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
+
+from lab.plots import COLOURS, SYMBOLS
 
 SCRIPT = Path(__file__).with_name("atlas.js")
 # Pixels of a picture: as many as are not too many to send.
@@ -20,6 +23,21 @@ GREY = (128, 128, 128)  # what stands where there is no picture
 def tile_of(count: int) -> tuple[int, int]:
     """Width and height of each of so many pictures, in pixels: more are smaller."""
     return next((tile for most, tile in TILES.items() if count <= most), SMALLEST)
+
+
+def board(places: np.ndarray, texts, pictures, groups, names: Mapping[int, str]) -> dict:
+    """All that ``atlas.js`` draws, by name; parameters as of `lab.widgets.Atlas`."""
+    tile = tile_of(len(texts))
+    return {
+        "places": np.asarray(places, "<f4").tobytes(),
+        "texts": list(texts),
+        "groups": list(groups),
+        "names": {str(group): name for group, name in names.items()},
+        "sheets": sprites(pictures, tile),
+        "tile": list(tile),
+        "colours": list(COLOURS),
+        "symbols": list(SYMBOLS),
+    }
 
 
 def sprites(paths: Sequence[str | Path], tile: tuple[int, int]) -> list[bytes]:

@@ -8,6 +8,7 @@ scores are kept, so that a slider reweighs thousands of numbers instead of milli
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +17,7 @@ from tqdm.auto import tqdm
 
 from lab.channels import CHANNELS
 from lab.likeness import Likeness, Weights
-from lab.solve import assign, foremost
+from lab.solve import Infeasible, assign, foremost
 
 SAMPLES, COARSE = 300, 24  # weightings sampled; of these, by which the whole archive is looked at
 BROAD, DEEP = 200, 12  # best answers gathered under each coarse weighting, and under each of all
@@ -130,7 +131,7 @@ def _sampled(rng: np.random.Generator) -> Weights:
 def _wanted(score: np.ndarray) -> np.ndarray:
     """What a pool must hold of each row: its best answers, and its answer in the best whole."""
     found = [foremost(score, DEPTH)]
-    if score.shape[1] >= len(score):
+    with suppress(Infeasible):  # too few shots may answer: then each row's own best must do
         found.append(assign(None, score, np.ones(score.shape[1], int))[0][:, None])
     return np.concatenate(found, axis=1)
 

@@ -19,10 +19,10 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from lab.atlas import SCRIPT, sprites, tile_of
+from lab.atlas import SCRIPT, board
 from lab.language import caption
 from lab.layout import NONE
-from lab.plots import COLOURS, SYMBOLS, look_of
+from lab.plots import look_of
 from lab.render import clock
 from lab.scenes import SceneMap
 from lab.store import write_whole
@@ -59,21 +59,18 @@ def write_map(found: SceneMap, thumbnails: Callable[[str, int], Path], out) -> N
 
 def as_page(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
     """A page that needs no other file: the map as pictures, to be moved through."""
-    shots, tile = found.shots, tile_of(len(found.shots))
+    shots = found.shots
     pictures = [thumbnails(shot.film_id, shot.index) for shot in shots.itertuples()]
-    data = {
-        "places": _text((on_paper(found) * (1, -1)).astype("<f4").tobytes()),
-        "texts": ["; ".join(filter(None, told(shot)[:2])) for shot in shots.itertuples()],
-        "groups": shots.cluster.tolist(),
-        "names": {str(group): name for group, name in found.names.items()},
+    drawn = board(
+        on_paper(found) * (1, -1), lines(found), pictures, shots.cluster.tolist(), found.names
+    )
+    data = drawn | {
+        "places": _text(drawn["places"]),
+        "sheets": [_text(sheet) for sheet in drawn["sheets"]],
         "scenes": [
             {"group": row.cluster, "text": f"{row.cluster}  {row.name} ({row.size})"}
             for row in found.scenes.itertuples()
         ],
-        "sheets": [_text(sheet) for sheet in sprites(pictures, tile)],
-        "tile": tile,
-        "colours": COLOURS,
-        "symbols": list(SYMBOLS),
         "chosen": [],
         "lit": [],
         "clicked": -1,
@@ -95,6 +92,11 @@ def told(shot) -> list[str]:
     """What a card says of a shot: film and time, its words, its scene."""
     place = f"{shot.title}  {clock(shot.start)}, {shot.end - shot.start:.1f} s"
     return [place, caption(shot._asdict()), shot.label]
+
+
+def lines(found: SceneMap) -> list[str]:
+    """A line for each shot: film, time, and its words."""
+    return ["; ".join(filter(None, told(shot)[:2])) for shot in found.shots.itertuples()]
 
 
 def as_png(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> bytes:
@@ -133,7 +135,7 @@ def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{high}" '
             f'fill="#000" stroke="{look_of(shot.cluster)[0]}" stroke-width="4"/>'
             f'<image x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{high}" '
-            f'href="data:image/jpeg;base64,{base64.b64encode(picture).decode()}"/>'
+            f'href="data:image/jpeg;base64,{_text(picture)}"/>'
             f'<text x="{x + 2:.1f}" y="{y + 11:.1f}" font-size="11" fill="#fff" stroke="#000" '
             f'stroke-width="2" paint-order="stroke">{number}</text></g>'
         )

@@ -31,6 +31,7 @@ SAMPLE = 150  # of the archive's shots, by which weak is told
 WEAK = 0.2  # part of the archive's own shots that are answered worse than a match that is not weak
 UNDO = 200  # changes that can be taken back
 RIVALS, WIDE = 6, 6  # other answers shown under each; times as many are looked at
+ENOUGH = 12  # candidates that a shot has at least, where so many may answer
 HOLD = 6.0  # how strongly judgements are held to the weights that were set by hand
 
 
@@ -108,6 +109,7 @@ class Studio:
         self.done: list[State] = []
         self.undone: list[State] = []
         self._usuals: dict[Weights, float] = {}
+        self._pool, self._fed = None, None
         self.desk, _ = open_desk(
             self.trailer,
             self.archive,
@@ -345,9 +347,27 @@ class Studio:
             table[name] = told
         return pd.DataFrame(table, index=[row.position for row in self.edit.shots])
 
-    @cached_property
+    @property
     def pool(self) -> Pool:
-        """The candidates, gathered once."""
+        """The candidates, gathered anew where settings or rejections left too few of them."""
+        desk = self.desk
+        if self._pool is None or self._pool[0] is not desk.likeness or self._starved(self._pool[1]):
+            self._pool = desk.likeness, self._gathered()
+        return self._pool[1]
+
+    def _starved(self, pool: Pool) -> bool:
+        """Whether some shot has fewer candidates that may answer than it could have."""
+        if self._fed is self.desk:
+            return False
+        rows = np.arange(len(pool.columns))[:, None]
+        left = (pool.known & self.desk.open[rows, pool.columns]).sum(axis=1)
+        free = self.desk.fixed == -1
+        enough = np.minimum(self.desk.open.sum(axis=1), ENOUGH)
+        starved = bool((left < enough)[free].any())
+        self._fed = None if starved else self.desk  # until the next change
+        return starved
+
+    def _gathered(self) -> Pool:
         desk, settings = self.desk, self.state.settings
 
         def lost(weights: Weights) -> np.ndarray:

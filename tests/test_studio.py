@@ -174,6 +174,19 @@ def test_the_pool_holds_what_the_whole_archive_would_answer(studio):
                 == full.argmax(axis=1)).all()  # fmt: skip
 
 
+def test_the_pool_keeps_up_with_rejections_and_mirrors(studio):
+    studio.get_ready()
+    for film in sorted({row.match_film for row in studio.edit.shots})[:3]:
+        at = next(row.position for row in studio.edit.shots if row.match_film == film)
+        studio.reject(at, "film")
+    here = set(answers(studio))
+    assert len({shot.split("-")[0] for shot in here}) == 1
+    at_once = studio.weigh(only(colour=1))  # one film is left, and answers
+    assert {shot.split("-")[0] for shot in at_once} == {here.pop().split("-")[0]}
+    studio.set(mirror=True)
+    assert len(studio.get_ready().scores) == 2
+
+
 def test_a_pool_knows_mirrored_sides(house, tmp_path):
     studio = Studio(*house, tmp_path / "mirror.yaml")
     studio.set(mirror=True)

@@ -8,8 +8,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from lab.atlas import SCRIPT, sprites, tile_of
-from lab.plots import COLOURS, SYMBOLS
+from lab.atlas import SCRIPT, board
 
 
 class Atlas(anywidget.AnyWidget):
@@ -60,8 +59,8 @@ class Atlas(anywidget.AnyWidget):
     names = traitlets.Dict().tag(sync=True)
     sheets = traitlets.List(traitlets.Bytes()).tag(sync=True)
     tile = traitlets.List(traitlets.Int()).tag(sync=True)
-    colours = traitlets.List(list(COLOURS)).tag(sync=True)
-    symbols = traitlets.List(list(SYMBOLS)).tag(sync=True)
+    colours = traitlets.List().tag(sync=True)
+    symbols = traitlets.List().tag(sync=True)
     chosen = traitlets.List(traitlets.Int()).tag(sync=True)
     lit = traitlets.List(traitlets.Int()).tag(sync=True)
     clicked = traitlets.Int(-1).tag(sync=True)
@@ -81,12 +80,4 @@ class Atlas(anywidget.AnyWidget):
         if not len(texts) == len(pictures) == len(groups):
             told = f"{len(texts)} texts, {len(pictures)} pictures and {len(groups)} groups"
             raise ValueError(f"there must be as many pictures and groups as texts, not {told}")
-        super().__init__(
-            places=np.asarray(places, "<f4").tobytes(),
-            texts=list(texts),
-            groups=list(groups),
-            names={str(group): name for group, name in (names or {}).items()},
-            sheets=sprites(pictures, tile_of(len(texts))),
-            tile=list(tile_of(len(texts))),
-            **traits,
-        )
+        super().__init__(**board(places, texts, pictures, groups, names or {}), **traits)

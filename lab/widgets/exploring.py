@@ -160,7 +160,7 @@ class SceneExplorer(widgets.VBox):
         shots = self.found.shots
         atlas = Atlas(
             page.on_paper(self.found) * (1, -1),
-            ["; ".join(filter(None, lines[:2])) for lines in self.stage.texts],
+            page.lines(self.found),
             [
                 thumbnail_path(self.workspace, shot.film_id, shot.index, self.looking)
                 for shot in shots.itertuples()
