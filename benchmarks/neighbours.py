@@ -22,7 +22,7 @@ from lab.channels import CHANNELS, Calibration
 from lab.films import find_films
 from lab.ingest import Archive, ingest, load_archive, thumbnail_path
 from lab.likeness import Likeness, only
-from lab.render import Cell, draw_sheet
+from lab.sheets import Cell, draw_sheet
 from lab.store import Workspace
 
 ROWS, ANSWERS, BEST = 10, 8, 100

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import get_args
 
 from PIL import Image, ImageOps
+from pydantic import BaseModel
 
 from lab import __version__
+from lab.credits import cited, doubts
 from lab.cutlists import CutListError, read_cuts, write_cuts
 from lab.edit import EditError, load_edit, match_trailer
 from lab.encoders import PACKAGED, EncoderError, load_encoder
@@ -34,8 +36,9 @@ from lab.layout import tour
 from lab.likeness import WAYS, Weights
 from lab.looks import THUMBNAIL
 from lab.page import write_map
+from lab.presets import PLATFORMS, PRESETS, RenderSettings
 from lab.reel import ReelError, grid, reel
-from lab.render import PRESETS, Cell, contact_sheet, shot_sheet
+from lab.render import misfit
 from lab.render import render as render_edit
 from lab.rules import MatchError, MatchSettings
 from lab.sample import SampleError, fetch_samples
@@ -51,6 +54,7 @@ from lab.search import (
     open_archive,
     read_picture,
 )
+from lab.sheets import Cell, contact_sheet, shot_sheet
 from lab.store import Workspace
 from lab.video import FilmError
 
@@ -58,6 +62,7 @@ LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
 LISTED += ["framing", "camera", "light", "faces", "flags"]
 
 
+SHEET = "contact-sheet"
 DRAWN = (".html", ".png", ".svg")  # what a map is drawn as
 
 
@@ -171,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of a scene: of longer shots, the middle",
     )
 
-    one = verb("favourites", cited, "what was put aside, with titles and timecodes")
+    one = verb("favourites", aside, "what was put aside, with titles and timecodes")
     one.add_argument("--add", metavar="SHOT", help="put a shot aside, by its shot_id")
     one.add_argument("--tags", default="", help="of the shot: words, separated by commas")
     one.add_argument("--note", default="", help="of the shot")
@@ -205,26 +210,66 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("trailer", metavar="TRAILER")
     one.add_argument("--edit", required=True, metavar="EDIT.yaml")
     one.add_argument("--weights", type=_weights, metavar="subject=1,composition=.5,...")
-    for name, field in MatchSettings.model_fields.items():
+    _options(one, MatchSettings)
+
+    one = verb("render", render, "edit -> finished videos, or a contact sheet")
+    one.add_argument("edit", metavar="EDIT.yaml")
+    one.add_argument(
+        "--preset",
+        nargs="+",
+        default=["side-by-side"],
+        choices=[*PRESETS, SHEET],
+        help="one layout or several: %(choices)s; default: side-by-side",
+    )
+    one.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help=".mp4, or .png for the sheet; of several presets, a folder",
+    )
+    part = one.add_mutually_exclusive_group()
+    part.add_argument(
+        "--only", type=_positions, metavar="N[-M]", help="of the trailer's shots, N or N to M alone"
+    )
+    part.add_argument(
+        "--range", type=_range, metavar="A:B", help="seconds of the trailer, such as 10:25"
+    )
+    one.add_argument("--max-mb", type=_seconds, metavar="N", help="megabytes that it may take")
+    one.add_argument(
+        "--for",
+        dest="platform",
+        choices=PLATFORMS,
+        help="where it is to be posted: told before the work if it would not be taken there",
+    )
+    one.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="EDIT.yaml",
+        help="of the sheet: other edits of the same trailer, of this archive or another",
+    )
+    _options(one, RenderSettings)
+
+    verb("doctor", doctor, "what is installed, what is missing, what to do")
+    return parser
+
+
+def _options(one: argparse.ArgumentParser, settings: type[BaseModel]) -> None:
+    """An option for every field of a settings object but its weights."""
+    for name, field in settings.model_fields.items():
         flag, text = f"--{name.replace('_', '-')}", field.description
         if field.annotation is bool:
             one.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         elif name != "weights":
-            known = get_args(field.annotation)
+            known = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
             shown = {"choices": known} if known else {"metavar": "X"}
-            one.add_argument(flag, type=partial(_setting, name), help=text, **shown)
+            one.add_argument(flag, type=partial(_setting, settings, name), help=text, **shown)
 
-    one = verb("render", render, "edit -> video or contact sheet")
-    one.add_argument("edit", metavar="EDIT.yaml")
-    one.add_argument("--preset", default="side-by-side", choices=[*PRESETS, "contact-sheet"])
-    one.add_argument("--out", required=True, metavar="FILE", help=".mp4, or .png for the sheet")
 
-    one.add_argument(
-        "--only", type=_positions, metavar="N[-M]", help="of the trailer's shots, N or N to M alone"
-    )
-
-    verb("doctor", doctor, "what is installed, what is missing, what to do")
-    return parser
+def _given(args, settings: type[BaseModel]) -> dict:
+    """The settings that were asked for."""
+    asked = {name: getattr(args, name, None) for name in settings.model_fields}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _positive(text: str) -> int:
@@ -268,12 +313,23 @@ def _seconds(text: str) -> float:
             return seconds
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r}: give seconds, such as 2.5")
+    raise argparse.ArgumentTypeError(f"{text!r}: give a number above 0, such as 2.5")
 
 
-def _setting(name: str, text: str) -> float | int | str:
+def _range(text: str) -> tuple[float, float]:
+    first, _, last = text.partition(":")
     try:
-        return getattr(MatchSettings(**{name: text}), name)
+        begin, end = float(first or 0), float(last or math.inf)
+    except ValueError:
+        begin = end = math.nan
+    if 0 <= begin < end:
+        return begin, end
+    raise argparse.ArgumentTypeError(f"{text!r}: give seconds from and to, such as 10:25")
+
+
+def _setting(settings: type[BaseModel], name: str, text: str) -> float | int | str:
+    try:
+        return getattr(settings(**{name: text}), name)
     except ValueError as error:
         why = error.errors()[0]["msg"].lower()
         raise argparse.ArgumentTypeError(f"{text!r}: {why}") from None
@@ -413,7 +469,7 @@ def draw(args) -> str:
     return f"{_count(found.shots, 'shot')}{new}, {_count(scenes, 'scene')} -> {out}"
 
 
-def cited(args) -> str:
+def aside(args) -> str:
     workspace = Workspace(args.work)
     if args.add:
         film_id = args.add.split("-")[0]
@@ -428,9 +484,8 @@ def cited(args) -> str:
 def match(args) -> str:
     _suffix(args.edit, ".yaml", ".yml")
     before = load_edit(args.edit) if Path(args.edit).exists() else None
-    asked = {name: getattr(args, name) for name in MatchSettings.model_fields}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    settings = (before.settings if before else MatchSettings()).model_copy(update=asked)
+    settings = before.settings if before else MatchSettings()
+    settings = settings.model_copy(update=_given(args, MatchSettings))
     workspace = Workspace(args.work)
     looking = IngestSettings(encoder=args.encoder or (before.encoder if before else PACKAGED))
     edit, notes = match_trailer(
@@ -456,22 +511,46 @@ def match(args) -> str:
 
 
 def render(args) -> str:
-    sheet = args.preset == "contact-sheet"
-    _suffix(args.out, ".png" if sheet else ".mp4")
-    edit = load_edit(args.edit)
-    if sheet:
-        count = contact_sheet(edit, args.out, only=args.only)
-        return f"{_count(range(count), 'pair')} -> {args.out}"
-    done = render_edit(edit, args.out, args.preset, only=args.only)
-    return f"{_count(range(done.frames), 'frame')}, {_sound(done.sound_copied)} -> {done.path}"
+    outputs, told = _outputs(args.preset, args.out, Path(args.edit).stem), []
+    edit, workspace = load_edit(args.edit), Workspace(args.work)
+    settings = RenderSettings(**_given(args, RenderSettings))
+    for preset, out in outputs:
+        if preset == SHEET:
+            others = [load_edit(path) for path in args.beside]
+            count = contact_sheet(edit, out, others=others, only=args.only)
+            told.append(f"{_count(range(count), 'pair')} -> {out}")
+            continue
+        asked = {"only": args.only, "span": args.range, "max_mb": args.max_mb}
+        if args.platform:
+            for why in misfit(edit, preset, settings, args.platform, **asked):
+                raise UsageError(why)
+        done = render_edit(edit, out, preset, settings, workspace=workspace, **asked)
+        for note in done.notes:
+            print(f"note: {note}", file=sys.stderr)
+        size = f"{done.path.stat().st_size / 1e6:.1f} MB"
+        kept = f" ({done.frames - done.made} stood already)" if done.made < done.frames else ""
+        sound = _sound(done.sound_copied)
+        told.append(f"{_count(range(done.frames), 'frame')}, {sound}, {size}{kept} -> {done.path}")
+    for doubt in doubts(cited(edit)):
+        print(f"note: {doubt}", file=sys.stderr)
+    return "\n".join(told)
+
+
+def _outputs(presets: list[str], out: str, stem: str) -> list[tuple[str, Path]]:
+    """Which preset is written where: several of them into a folder."""
+    endings = {preset: ".png" if preset == SHEET else ".mp4" for preset in presets}
+    if len(presets) == 1:
+        _suffix(out, endings[presets[0]])
+        return [(presets[0], Path(out))]
+    if Path(out).suffix:
+        raise UsageError(f"{out}: several presets go into a folder; name one, without an ending.")
+    return [(preset, Path(out) / f"{stem}-{preset}{end}") for preset, end in endings.items()]
 
 
 def _sound(copied: bool | None) -> str:
     if copied is None:
-        return "silent like its trailer"
-    return (
-        "soundtrack copied" if copied else "soundtrack encoded to AAC (MP4 cannot carry it as is)"
-    )
+        return "silent"
+    return "soundtrack copied" if copied else "soundtrack in AAC"
 
 
 def demo(args) -> str:
@@ -483,7 +562,7 @@ def demo(args) -> str:
     edit, _ = match_trailer(workspace, trailer, path)
     sheet = workspace.out / "demo.png"
     contact_sheet(edit, sheet)
-    done = render_edit(edit, workspace.out / "demo.mp4")
+    done = render_edit(edit, workspace.out / "demo.mp4", workspace=workspace)
     return f"{done.path} is ready to watch; contact sheet {sheet}, edit {path}"
 
 

@@ -15,9 +15,10 @@ from typing import Literal
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lab.channels import Calibration
+from lab.films import named
 from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
 from lab.match import match
 from lab.rules import MatchError, MatchSettings
@@ -27,8 +28,8 @@ from lab.video import probe
 HEAD = """\
 # A reinterpretation: every shot of the trailer and the archive shot that answers it.
 # Times are seconds on each film's own clock. To change an answer, change match_film (a film_id;
-# `lab films` lists them) and in_match, or speed, or mirror; run `lab match` again, and it keeps
-# what you wrote, sets pinned: true, and works out match_id, out_match and the scores anew.
+# `lab films` lists them) and in_match, or speed, mirror, reframe; run `lab match` again, and it
+# keeps what you wrote, sets pinned: true, and works out match_id, out_match and the scores anew.
 # (mark is how it knows what you changed: leave that alone).
 # kind: match shows the archive film, keep the trailer itself, black nothing.
 # To refuse an answer, write under rejected:
@@ -79,6 +80,7 @@ class Row(BaseModel):
     out_match: float | None = None
     speed: float = Field(1.0, gt=0, le=4)
     mirror: bool = False
+    reframe: tuple[float, float, float, float] | None = None
     score: float | None = None
     scores: dict[str, float] = {}
     why: str = ""
@@ -86,10 +88,19 @@ class Row(BaseModel):
     alternatives: list[str] = []
     mark: str = ""
 
+    @field_validator("reframe")
+    @classmethod
+    def _is_a_part(cls, part):
+        if part is not None and not (0 <= part[0] < part[2] <= 1 and 0 <= part[1] < part[3] <= 1):
+            raise ValueError("left, top, right, bottom: each from 0 to 1, left less than right")
+        return part
+
     def decision(self) -> str:
         """A short digest of what the row decides: who changes that by hand changes this."""
         numbers = f"{self.in_match or 0:.5f} {self.speed:.5f}"
         said = f"{self.kind} {self.match_film} {numbers} {self.mirror}"
+        if self.reframe:
+            said += f" {self.reframe}"
         return hashlib.blake2s(said.encode(), digest_size=4).hexdigest()
 
 
@@ -136,6 +147,26 @@ class Edit(BaseModel):
                 f"{path}: is not there any more; put it back, or correct its path in the edit."
             )
         return path
+
+    def stretch(self, only: tuple[int, int] | None) -> tuple[float, float]:
+        """Seconds of the trailer from one position to another; all of it by default.
+
+        Raises
+        ------
+        EditError
+            If no shot has such a position.
+        """
+        if only is None:
+            return -math.inf, math.inf
+        inside = [shot for shot in self.shots if only[0] <= shot.position <= only[1]]
+        if not inside:
+            told = f"the edit has shots 1 to {len(self.shots)}, none of {only[0]} to {only[1]}."
+            raise EditError(told)
+        return inside[0].in_query, inside[-1].out_query
+
+    def row_at(self, second: float) -> Row | None:
+        """The row that answers a second of the trailer."""
+        return next((row for row in self.shots if row.in_query <= second < row.out_query), None)
 
     def table(self) -> pd.DataFrame:
         """The rows as a table, with a column for each channel's score and both paths."""
@@ -283,8 +314,7 @@ def compare(one: Edit, other: Edit) -> pd.DataFrame:
         raise EditError("the two edits are of different trailers.")
     rows = []
     for shot in one.shots:
-        middle = (shot.in_query + shot.out_query) / 2
-        twin = next((s for s in other.shots if s.in_query <= middle < s.out_query), None)
+        twin = other.row_at((shot.in_query + shot.out_query) / 2)
         if twin is None:
             continue
         told = [_told(edit, row) for edit, row in ((one, shot), (other, twin))]
@@ -297,8 +327,7 @@ def compare(one: Edit, other: Edit) -> pd.DataFrame:
 def _told(edit: Edit, row: Row) -> str:
     if row.kind != "match":
         return row.kind
-    entry = edit.films[row.match_film]
-    return f"{entry.title or Path(entry.path).stem} {row.in_match:.2f} s"
+    return f"{named(edit.films[row.match_film])} {row.in_match:.2f} s"
 
 
 def match_trailer(

@@ -111,6 +111,18 @@ def credit_of(path) -> Credit:
     return Credit(title=title, year=year.group(1) if year else "")
 
 
+def named(film) -> str:
+    """A film's title and year, or its file's name where no title is known.
+
+    Parameters
+    ----------
+    film
+        Anything with `title`, `year` and `path`.
+    """
+    title = film.title or Path(film.path).stem
+    return f"{title} ({film.year})" if film.year else title
+
+
 class Register:
     """The films a workspace knows: where each was last seen, and in which role.
 

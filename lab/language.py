@@ -216,3 +216,13 @@ def _turned(word: str) -> str:
 
 def _below(steps, value: float) -> str:
     return next(word for bound, word in steps if value <= bound or bound == steps[-1][0])
+
+
+def clock(seconds: float) -> str:
+    """Seconds as they stand on a cutting table.
+
+    >>> clock(83.25), clock(59.97)
+    ('1:23.2', '1:00.0')
+    """
+    seconds = round(seconds, 1)
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"

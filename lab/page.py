@@ -20,10 +20,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from lab.atlas import SCRIPT, board
-from lab.language import caption
+from lab.language import caption, clock
 from lab.layout import NONE
 from lab.plots import look_of
-from lab.render import clock
 from lab.scenes import SceneMap
 from lab.store import write_whole
 

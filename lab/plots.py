@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from lab.channels import CHANNELS
 from lab.edit import Row
+from lab.language import clock
 from lab.layout import NONE
-from lab.render import clock
 from lab.scenes import SceneMap
 
 GREY, STRONG, ORANGE = "#9aa0a6", "#2a6f97", "#c8553d"

@@ -7,7 +7,6 @@ moment of the shot, and nothing from beyond the shot.
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from fractions import Fraction
@@ -16,21 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from tqdm.auto import tqdm
 
-from lab.render import (
-    QUALITY,
-    Rendered,
-    blank,
-    centre,
-    clock,
-    fit,
-    open_panel,
-    paste,
-    pixels,
-    planes,
-)
+from lab.canvas import blank, centre, even, fit, open_panel, paste, pixels
+from lab.films import named
+from lab.language import clock
+from lab.lettering import inscribe, letters
+from lab.render import QUALITY, Rendered
 from lab.video import Writer, probe
 
 if TYPE_CHECKING:
@@ -40,12 +31,6 @@ RATE = 25  # frames a second
 GAP = 4  # pixels between the cells of a grid
 LONGEST = 12  # seconds that a grid lasts at most, unless more is asked for
 HELD = LONGEST * RATE // 2  # pictures of a shot kept to be shown again; if more, it is read again
-TITLE = 48  # letters of a title
-# Letters and signs that are one piece, not a letter with an accent, in what Pillow's font has.
-PLAIN = str.maketrans(
-    {"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
-    | {"–": "-", "—": "-", "’": "'", "‘": "'", "“": '"', "”": '"'}
-)
 
 
 class ReelError(Exception):
@@ -84,9 +69,7 @@ def reel(
     out : path-like
         The video appears under this name only when complete.
     titles : bool
-        Write title, year and the second at which the shot begins into its lower left. Accents
-        are left out, and a title in another script gives way to the file's name: Pillow's own
-        font knows plain Latin letters only.
+        Write title, year and the second at which the shot begins into its lower left.
     longest : float
         Seconds that a shot lasts at most; of a longer one, the middle is shown.
     width : int
@@ -165,15 +148,8 @@ def _take(film, shot, longest: float = math.inf) -> _Take:
     whole = shot.clean_end - shot.clean_start
     lasts = min(whole, longest)
     start, count = shot.clean_start + (whole - lasts) / 2, max(1, round(lasts * RATE))
-    title = (_plain(film.title) or _plain(Path(film.path).stem))[:TITLE]
-    words = f"{title}{f' ({film.year})' if film.year else ''}  {clock(start)}"
+    words = f"{named(film)}  {clock(start)}"
     return _Take(film.path, tuple(film.crop), start, count, words)
-
-
-def _plain(text: str) -> str:
-    """A text in the letters that Pillow's own font has; others leave nothing but boxes."""
-    letters = unicodedata.normalize("NFKD", text.translate(PLAIN))
-    return letters.encode("ascii", "ignore").decode().strip()
 
 
 def _screen(width: int, columns: int, rows: int) -> tuple[int, int]:
@@ -190,11 +166,11 @@ def _pictures(take: _Take, panel: tuple[int, int]) -> Iterator[np.ndarray]:
 
 def _in_turn(takes: list[_Take], panel: tuple[int, int], titles: bool) -> Iterator[np.ndarray]:
     for take in takes:
-        layers = _caption(take.words, panel) if titles else []
+        high = even(panel[1] / 20)
+        words = letters(take.words, high, panel[0] - 2 * high) if titles else None
         for picture in _pictures(take, panel):
-            for plane, (values, share) in zip(planes(picture), layers, strict=False):
-                under = plane[-len(share) :]
-                under[:] = np.rint(under + (values - under) * share)
+            if words:
+                inscribe(picture, words, high // 4 * 2, panel[1] - high * 3 // 4 * 2)
             yield picture
 
 
@@ -223,19 +199,6 @@ def _loop(take: _Take, panel: tuple[int, int], total: int) -> Iterator[np.ndarra
             held.append(picture)
         yield picture
     yield from cycle(held)
-
-
-def _caption(words: str, panel: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """White letters with a dark edge, for the lowest rows of Y, U and V: values, and how much."""
-    size = max(8, panel[1] // 60 * 2)
-    font, place, edge = ImageFont.load_default(size), (size, size * 2), max(1, size // 10)
-    letters, whole = Image.new("L", (panel[0], size * 3)), Image.new("L", (panel[0], size * 3))
-    ImageDraw.Draw(letters).text(place, words, 255, font, "ls")
-    ImageDraw.Draw(whole).text(place, words, 255, font, "ls", stroke_width=edge)
-    white, share = np.float32(letters) / 255, np.float32(whole) / 255
-    coarse = share.reshape(size * 3 // 2, 2, -1, 2).mean(axis=(1, 3))
-    grey = np.full_like(coarse, 128)
-    return [(16 + 219 * white, share), (grey, coarse), (grey, coarse)]
 
 
 def _write(

@@ -19,10 +19,10 @@ from sklearn.manifold import trustworthiness
 
 from lab.channels import Calibration, unit
 from lab.ingest import Archive, IngestSettings
+from lab.language import clock
 from lab.layout import NONE, axes_of, group, lay_out, neighbours, place
 from lab.likeness import Weights
 from lab.naming import scene_names, senses
-from lab.render import clock
 from lab.search import open_archive
 from lab.store import Workspace, key_of, read_json, read_table, write_json, write_whole
 

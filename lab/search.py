@@ -17,10 +17,10 @@ from PIL import Image, ImageOps
 from lab.channels import Calibration, describe, pool, see
 from lab.encoders import read_texts
 from lab.ingest import Archive, IngestSettings, load_archive, load_films
-from lab.language import WORDS, caption
+from lab.language import WORDS, caption, clock
 from lab.likeness import Likeness, Weights
 from lab.looks import still_framing
-from lab.render import Cell, clock, draw_sheet
+from lab.sheets import Cell, draw_sheet
 from lab.store import Workspace, write_whole
 from lab.video import proxy_size
 

@@ -13,8 +13,8 @@ from IPython.display import HTML, Image
 
 from lab.edit import Edit
 from lab.ingest import load_archive, load_films, thumbnail_path
-from lab.language import caption
-from lab.render import clock, contact_sheet
+from lab.language import caption, clock
+from lab.sheets import contact_sheet
 from lab.store import Workspace
 from lab.studio import Studio
 

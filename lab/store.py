@@ -99,14 +99,14 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def key_of(*depends) -> str:
-    """Eight hex digits that change with anything a part depends on.
+def key_of(*depends, size: int = 4) -> str:
+    """Hex digits, two for each byte of `size`, that change with anything a part depends on.
 
     >>> key_of("shots", 1, {"threshold": 0.5}) == key_of("shots", 1, {"threshold": 0.5})
     True
     """
     text = json.dumps(depends, sort_keys=True, default=str)
-    return hashlib.blake2s(text.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2s(text.encode(), digest_size=size).hexdigest()
 
 
 def write_whole(path: Path, data: str | bytes) -> None:

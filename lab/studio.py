@@ -20,9 +20,9 @@ from lab.candidates import Pool, gather
 from lab.channels import CHANNELS, Calibration
 from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, load_sides, make_edit
 from lab.ingest import Archive, IngestSettings, load_frames
+from lab.language import clock
 from lab.likeness import WAYS, Likeness, Weights, only, sameness
 from lab.match import open_desk
-from lab.render import clock
 from lab.rules import MatchError, MatchSettings
 from lab.solve import NEVER
 from lab.store import Workspace, read_json, write_json

@@ -24,10 +24,10 @@ LOCKED = {
     )
 }
 # From the ground up; a room imports those before it and never one behind it.
-ROOMS = """video store films change cuts shots cutlists motion encoders faces framing channels
-duplicates flags language looks ingest vocabulary align setups solve likeness rules candidates match
-edit render studio reel search layout naming scenes favourites see plots atlas page show widgets
-sample cli""".split()  # noqa: SIM905
+ROOMS = """video store films canvas lettering change cuts shots cutlists motion encoders faces
+subject framing channels duplicates flags language looks ingest vocabulary align setups solve
+likeness rules candidates match edit credits presets panels soundtrack sheets render studio reel
+search layout naming scenes favourites see plots atlas page show widgets sample cli""".split()  # noqa: SIM905
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -174,7 +174,11 @@ def test_samples_need_only_the_ground():
 
 @pytest.mark.parametrize(
     ("decoder", "allowed"),
-    [("av", {"video", "sample"}), ("decord", {"video"}), ("cv2", {"motion", "faces"})],
+    [
+        ("av", {"video", "sample"}),
+        ("decord", {"video"}),
+        ("cv2", {"canvas", "faces", "motion", "subject"}),
+    ],
 )
 def test_decoders_stay_in_their_room(decoder, allowed):
     users = {

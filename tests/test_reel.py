@@ -104,21 +104,6 @@ def test_a_caption_changes_the_lower_left_and_nothing_else(films, tmp_path):
     assert reach[0] > 1.3 * reach[-1]  # "Nosferatu (1922)  0:00.0" and "two  0:00.0"
 
 
-@pytest.mark.parametrize(
-    ("title", "words"),
-    [
-        ("Der müde Tod", "Der mude Tod  0:12.5"),
-        ("Körkarlen – Große Ærø", "Korkarlen - Grosse Aero  0:12.5"),
-        ("Броненосец", "potemkin  0:12.5"),
-        ("x" * 90, "x" * 48 + "  0:12.5"),
-    ],
-)
-def test_captions_keep_to_the_letters_that_the_font_has(title, words):
-    films = films_of(it="potemkin.mp4").assign(title=title)
-    shot = next(shots_of(("it", 12.5, 13)).itertuples())
-    assert room._take(next(films.itertuples()), shot).words == words
-
-
 # Cells of a grid 640 pixels wide, of two columns and two rows: 316 x 178 with 4 pixels between.
 CELLS = [(2, 0), (322, 0), (2, 182), (322, 182)]
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from conftest import KINDS
 
+from lab.canvas import fit
 from lab.edit import Edit, EditError, FilmEntry, Row
-from lab.render import contact_sheet, fit, render
+from lab.render import render
 from lab.sample import numbered_film, read_number
+from lab.sheets import contact_sheet
 from lab.video import Reader
 
 
@@ -52,7 +54,7 @@ def test_every_kind_of_trailer_and_archive_is_frame_exact(film, kind, tmp_path):
         for a, b, offset in zip(starts, stops, offsets, strict=True)
     ]
     edit = edit_of(trailer.parent, trailer, shots, [trailer, archive])
-    done = render(edit, tmp_path / "out.mp4")
+    done = render(edit, tmp_path / "out.mp4", "strip")
 
     left, right, shown = panels(tmp_path / "out.mp4")
     assert done.frames == 96 and left == list(range(96))
@@ -83,7 +85,7 @@ def test_speed_mirror_keep_and_black(pair, tmp_path):
         (0.5, 1.0, "", None, {"kind": "keep"}),
         (1.0, 1.5, "", None, {"kind": "black"}),
     ]
-    render(edit_of(folder, trailer, shots, [trailer, archive]), tmp_path / "out.mp4")
+    render(edit_of(folder, trailer, shots, [trailer, archive]), tmp_path / "out.mp4", "strip")
     left, right, _ = panels(tmp_path / "out.mp4")
     assert left == list(range(36))
     assert right[:12] == [524 + index // 2 for index in range(12)]
@@ -105,7 +107,7 @@ def test_one_pair_alone_is_a_clip_with_its_own_sound(pair, tmp_path):
         for k in (0, 12, 24)
     ]
     edit = edit_of(folder, trailer, shots, [trailer, archive])
-    done = render(edit, tmp_path / "one.mp4", only=(2, 2))
+    done = render(edit, tmp_path / "one.mp4", "strip", only=(2, 2))
     left, _, shown = panels(done.path)
     assert left == list(range(12, 24)) and shown[0] == 0
     with av.open(str(done.path)) as film:
@@ -119,7 +121,7 @@ def test_one_pair_alone_is_a_clip_with_its_own_sound(pair, tmp_path):
 def test_panels_are_equal_and_answers_keep_their_shape(pair, tmp_path):
     folder, trailer, archive = pair
     shots = [(0, 1.5, archive.name, 0.0, {})]
-    render(edit_of(folder, trailer, shots, [trailer, archive]), tmp_path / "out.mp4")
+    render(edit_of(folder, trailer, shots, [trailer, archive]), tmp_path / "out.mp4", "strip")
     picture = next(iter(Reader(tmp_path / "out.mp4", pixels="rgb24"))).picture.to_ndarray()
     assert picture.shape == (192, 640, 3)
     lit = np.flatnonzero(picture[:, 320:].max(axis=(0, 2)) > 40)
@@ -129,7 +131,7 @@ def test_panels_are_equal_and_answers_keep_their_shape(pair, tmp_path):
 def test_the_file_plays_everywhere(pair, tmp_path):
     folder, trailer, archive = pair
     edit = edit_of(folder, trailer, [(0, 1.5, archive.name, 0.0, {})], [trailer, archive])
-    assert render(edit, tmp_path / "out.mp4").sound_copied
+    assert render(edit, tmp_path / "out.mp4", "strip").sound_copied
     with av.open(str(tmp_path / "out.mp4")) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -146,7 +148,7 @@ def test_bars_are_cut_away_on_both_sides(tmp_path):
     numbered_film(archive, (4,), size=(320, 240), bars=(30, 0), first=100, looks=(5,))
     shots = [(0, 1, archive.name, 0.0, {})]
     edit = edit_of(tmp_path, trailer, shots, [trailer, archive], crop=(0, 0.125, 1, 0.875))
-    render(edit, tmp_path / "out.mp4")
+    render(edit, tmp_path / "out.mp4", "strip")
     frame = next(iter(Reader(tmp_path / "out.mp4", pixels="rgb24"))).picture.to_ndarray()
     assert frame.shape == (180, 640, 3)
     assert frame[:3].mean() > 30 and frame[-3:].mean() > 30
@@ -156,7 +158,7 @@ def test_a_missing_film_is_told_before_the_work(pair, tmp_path):
     folder, trailer, archive = pair
     edit = edit_of(folder, trailer, [(0, 1.5, "gone.mp4", 0.0, {})], [trailer, archive])
     with pytest.raises(EditError, match=r"gone\.mp4"):
-        render(edit, tmp_path / "out.mp4")
+        render(edit, tmp_path / "out.mp4", "strip")
     assert not list(tmp_path.iterdir())
 
 
@@ -164,7 +166,7 @@ def test_the_same_edit_gives_the_same_frames(pair, tmp_path):
     folder, trailer, archive = pair
     edit = edit_of(folder, trailer, [(0, 1.5, archive.name, 0.25, {})], [trailer, archive])
     for name in ("one.mp4", "two.mp4"):
-        render(edit, tmp_path / name)
+        render(edit, tmp_path / name, "strip")
     pictures = [
         [frame.picture.to_ndarray() for frame in Reader(tmp_path / name)]
         for name in ("one.mp4", "two.mp4")

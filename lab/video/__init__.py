@@ -8,8 +8,10 @@ Pictures are upright with square pixels: rotation and sample aspect ratio are ap
 interlaced frames are deinterlaced one to one (``bwdif``), before anyone sees them.
 """
 
+from lab.video.joining import Piece, join, shrink
 from lab.video.reading import (
     EPSILON,
+    INDEXED,
     WHOLE,
     Box,
     FilmError,
@@ -25,26 +27,52 @@ from lab.video.reading import (
     small_rgb,
     upright_size,
 )
+from lab.video.sound import (
+    COPIED_SOUND,
+    SOUND_RATE,
+    Loudness,
+    Sound,
+    copied,
+    encoded,
+    loudness,
+    reblocked,
+    samples,
+    sound_codec,
+)
 from lab.video.writing import Writer, excerpt, proxy_size, soundtrack
 
 __all__ = [
+    "COPIED_SOUND",
     "EPSILON",
+    "INDEXED",
+    "SOUND_RATE",
     "WHOLE",
     "Box",
     "FilmError",
     "Frame",
+    "Loudness",
+    "Piece",
     "Player",
     "Probe",
     "Reader",
+    "Sound",
     "WriteError",
     "Writer",
+    "copied",
+    "encoded",
     "excerpt",
+    "join",
+    "loudness",
     "luma",
     "probe",
     "proxy_frames",
     "proxy_size",
+    "reblocked",
+    "samples",
     "shown_at",
+    "shrink",
     "small_rgb",
+    "sound_codec",
     "soundtrack",
     "upright_size",
 ]

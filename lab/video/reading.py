@@ -57,6 +57,8 @@ class Probe:
         Sample aspect ratio of the stored picture (pixel width / pixel height).
     time_base : Fraction
         Tick of the video timestamps, in seconds.
+    container : str
+        FFmpeg's name of the format.
     video_codec, audio_codec : str
         FFmpeg's names; ``audio_codec`` is empty for a silent film.
     """
@@ -71,6 +73,7 @@ class Probe:
     rotation: int
     sar: float
     time_base: Fraction
+    container: str
     video_codec: str
     audio_codec: str
 
@@ -415,6 +418,7 @@ def probe(path) -> Probe:
             rotation=rotation,
             sar=float(sar),
             time_base=stream.time_base,
+            container=container.format.name,
             video_codec=stream.codec_context.codec.name,
             audio_codec=audio.codec_context.codec.name if audio else "",
         )
@@ -444,6 +448,13 @@ class Player:
         while self.following is not None and float(self.following.time) <= time + EPSILON:
             self.current, self.following = self.following, next(self.frames, None)
         return self.current
+
+    def around(self, time: float) -> tuple[Frame, Frame, float]:
+        """The frame on show, the one that follows, and how far `time` lies between, 0 to 1."""
+        now = self.at(time)
+        then = self.following or now
+        gap = float(then.time - now.time)
+        return now, then, min(max((time - float(now.time)) / gap, 0.0), 1.0) if gap else 0.0
 
     def close(self) -> None:
         self.frames.close()

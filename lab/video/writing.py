@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,99 +19,11 @@ from lab.video.reading import (
     probe,
     video_stream,
 )
-
-# Sound that MP4 holds and browsers play; any other is encoded to AAC once.
-COPIED_SOUND = {"aac", "mp3", "opus", "flac"}
-
-
-class _Sound:
-    """A film's sound as packets for `output`: copied where MP4 and browsers take it, else AAC."""
-
-    def __init__(self, path, output, t0: Fraction, copy: bool, begins: bool = True):
-        self.input = open_film(path)
-        self.stream = audio_stream(self.input)
-        self.t0 = t0
-        codec = self.stream.codec_context.codec.canonical_name
-        self.copied = copy and codec in COPIED_SOUND
-        if self.copied:
-            self.track = output.add_stream_from_template(self.stream)
-        else:
-            self.track = output.add_stream("aac", rate=48000)
-            self.track.codec_context.layout = "stereo"
-            self.track.codec_context.bit_rate = 160_000
-        self.packets = self._copy() if self.copied else self._encode()
-        self.held = None
-        self.first = -math.inf if begins else 0  # a stretch has nothing from before it
-        if not begins:
-            self.input.seek(round(t0 / self.stream.time_base), stream=self.stream)
-
-    def until(self, time: Fraction | None) -> Iterator[av.Packet]:
-        """Packets that begin before `time` seconds of the output; all that is left if None."""
-        while (packet := self.held or next(self.packets, None)) is not None:
-            self.held = None
-            if time is not None and packet.dts * packet.time_base > time:
-                self.held = packet
-                return
-            yield packet
-
-    def close(self) -> None:
-        self.input.close()
-
-    def _copy(self) -> Iterator[av.Packet]:
-        shift = round(self.t0 / self.stream.time_base)
-        with contextlib.suppress(av.FFmpegError):  # a file that breaks off: keep what came
-            for packet in self.input.demux(self.stream):
-                if packet.size == 0 or packet.dts is None or packet.dts - shift < self.first:
-                    continue
-                packet.pts = packet.dts = packet.dts - shift
-                packet.stream = self.track
-                yield packet
-
-    def _encode(self) -> Iterator[av.Packet]:
-        graph = None
-        for frame in self._samples():
-            if graph is None:
-                graph = av.filter.Graph()
-                graph.link_nodes(
-                    graph.add_abuffer(
-                        sample_rate=frame.sample_rate,
-                        format=frame.format,
-                        layout=frame.layout,
-                        time_base=frame.time_base,
-                    ),
-                    # Gaps become silence; the sound begins with the first frame of the picture.
-                    graph.add("aresample", "48000:async=1:first_pts=0"),
-                    graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
-                    graph.add("asetnsamples", "n=1024:p=0"),
-                    graph.add("abuffersink"),
-                ).configure()
-            frame.pts -= round(self.t0 / frame.time_base)
-            graph.push(frame)
-            yield from self._drain(graph)
-        if graph is not None:
-            graph.push(None)
-            yield from self._drain(graph)
-            yield from self.track.encode(None)
-
-    def _drain(self, graph) -> Iterator[av.Packet]:
-        while True:
-            try:
-                frame = graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return
-            yield from self.track.encode(frame)
-
-    def _samples(self) -> Iterator[av.AudioFrame]:
-        with contextlib.suppress(av.FFmpegError):
-            for packet in self.input.demux(self.stream):
-                with contextlib.suppress(av.FFmpegError, ValueError):
-                    for frame in packet.decode():
-                        if frame.pts is not None:
-                            yield frame
+from lab.video.sound import BIT_RATE, encoded, samples, track_of
 
 
 @contextlib.contextmanager
-def _telling(path: Path, part: Path):
+def telling(path: Path, part: Path):
     """Turn what goes wrong in writing into one sentence, and leave nothing half done."""
     try:
         yield
@@ -121,6 +31,16 @@ def _telling(path: Path, part: Path):
         part.unlink(missing_ok=True)
         why = f"could not be written ({cause(error)}); check the folder and the disk."
         raise WriteError(path, why) from error
+
+
+def part_of(path: Path) -> Path:
+    """Where a file grows: named by process, so that two at work on one do not mix."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def mp4(path: Path) -> av.container.OutputContainer:
+    """An MP4 to write, its index before its pictures, so that it plays while it loads."""
+    return av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
 
 
 class Writer:
@@ -139,10 +59,10 @@ class Writer:
         A film whose sound is muxed in.
     t0 : Fraction
         The second on the soundtrack's clock that is time zero here.
-    lasts : Fraction, optional
-        Seconds after which the sound ends; by default with the soundtrack.
     copy_sound : bool
         Copy the sound packet by packet where MP4 and browsers take it; else encode AAC.
+    sound_rate : int
+        Bits a second of sound that is encoded.
     time_base : Fraction
         Tick of the timestamps; a film's own keeps its times exact.
     matrix : str
@@ -175,19 +95,16 @@ class Writer:
         *,
         soundtrack=None,
         t0=Fraction(0),
-        lasts=None,
         copy_sound=True,
+        sound_rate=BIT_RATE,
         time_base=CLOCK,
         matrix="bt709",
         options=None,
     ):
         self.path = Path(path)
-        # Named by process, so that two at work on one file do not write into each other.
-        self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        with _telling(self.path, self.part):
-            self.output = av.open(
-                str(self.part), "w", format="mp4", options={"movflags": "+faststart"}
-            )
+        self.part = part_of(self.path)
+        with telling(self.path, self.part):
+            self.output = mp4(self.part)
         rate = Fraction(fps).limit_denominator(1001 * 4)
         self.stream = self.output.add_stream("libx264", rate=rate, options=dict(options or {}))
         context = self.stream.codec_context
@@ -198,9 +115,9 @@ class Writer:
         tag = {"bt709": 1, "bt601": 6}[matrix]
         context.colorspace = context.color_primaries = context.color_trc = tag
         context.color_range = 1  # limited
-        self.sound, self.lasts = None, lasts
-        if soundtrack is not None and probe(soundtrack).has_audio:
-            self.sound = _Sound(soundtrack, self.output, t0, copy_sound, begins=lasts is None)
+        self.sound = None
+        if soundtrack is not None:
+            self.sound = track_of(soundtrack, self.output, t0, copy_sound, sound_rate)
         self.sound_copied = self.sound.copied if self.sound else None
 
     def write(self, picture: av.VideoFrame | np.ndarray, time: Fraction | float) -> None:
@@ -209,7 +126,7 @@ class Writer:
             picture = av.VideoFrame.from_ndarray(picture, format="yuv420p")
         picture.time_base, picture.pts = self.clock, round(Fraction(time) / self.clock)
         picture.pict_type = 0  # the encoder chooses
-        with _telling(self.path, self.part):
+        with telling(self.path, self.part):
             self.output.mux(self.stream.encode(picture))
             if self.sound:
                 for packet in self.sound.until(Fraction(time)):
@@ -217,10 +134,10 @@ class Writer:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        with _telling(self.path, self.part):
+        with telling(self.path, self.part):
             self.output.mux(self.stream.encode(None))
             if self.sound:
-                for packet in self.sound.until(self.lasts):
+                for packet in self.sound.until(None):
                     self.output.mux_one(packet)
             self.output.close()
             os.replace(self.part, self.path)
@@ -272,13 +189,11 @@ def soundtrack(source, path, step: float = 0.02) -> np.ndarray:
     info, path = probe(source), Path(path)
     if not info.has_audio:
         return np.zeros(0, np.float32)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _telling(path, part):
-        with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as out:
-            sound = _Sound(source, out, Fraction(info.t0), copy=False)
-            for packet in sound.until(None):
+    part = part_of(path)
+    with telling(path, part):
+        with mp4(part) as out:
+            for packet in encoded(samples(source, Fraction(info.t0)), out).until(None):
                 out.mux_one(packet)
-            sound.close()
         os.replace(part, path)
     with open_film(path) as film:
         rate, heard = 48000, [np.zeros(0, np.float32)]
@@ -305,10 +220,10 @@ def excerpt(source, path, start: float, end: float) -> None:
     with open_film(source) as film:
         video, sound = video_stream(film, source), audio_stream(film)
         film.seek(round(start / video.time_base), stream=video)
-        path, part = Path(path), Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
+        path, part = Path(path), part_of(Path(path))
         with (
-            _telling(path, part),
-            av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as out,
+            telling(path, part),
+            mp4(part) as out,
         ):
             tracks = {s.index: out.add_stream_from_template(s) for s in (video, sound) if s}
             first = None

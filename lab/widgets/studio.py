@@ -12,9 +12,9 @@ import traitlets
 from lab.channels import CHANNELS
 from lab.edit import EditError, Row
 from lab.ingest import IngestSettings, load_films, proxy_path, thumbnail_path
-from lab.language import caption
+from lab.language import caption, clock
 from lab.likeness import Weights
-from lab.render import clock, render
+from lab.render import render
 from lab.rules import MatchError, MatchSettings
 from lab.show import served
 from lab.store import Workspace, read_arrays, write_arrays
