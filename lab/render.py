@@ -244,7 +244,9 @@ class _Strip:
         self.pieces: list[Piece] = []
         self.count = self.made = 0
         self.ends, self.shift = Fraction(0), Fraction(0)
-        self.first: Fraction | None = None  # the trailer's second that is seen first
+        # Seconds of the trailer at which its picture begins and ends here.
+        self.first: Fraction | None = None
+        self.last = Fraction(0)
         self.frame = 1 / Fraction(self.info.fps).limit_denominator(4004)
 
     def make(self) -> None:
@@ -274,7 +276,8 @@ class _Strip:
             return
         self.first = times[0] if self.first is None else self.first
         self.pieces.append(Piece(part / "video.mp4", self.shift + times[0] - self.first))
-        self.ends = self.shift + times[-1] - self.first + self.frame
+        self.last = times[-1] + self.frame
+        self.ends = self.shift + self.last - self.first
         self.count += len(times)
 
     def _card(self, picture: np.ndarray, seconds: float) -> None:
@@ -355,12 +358,18 @@ def _sound(strip: _Strip, whole: bool) -> tuple[Callable, list[str]]:
     plain = whole and not (settings.title or settings.archive_sound or settings.loudness)
     if plain and (codec == "aac" or (codec in COPIED_SOUND and not strip.preset.posting)):
         return (lambda output: copied(path, output, strip.first)), []
-    ends = None if whole else strip.first + strip.ends - strip.shift
 
     def blocks() -> Iterator[np.ndarray]:
         if strip.shift:
             yield np.zeros((2, round(strip.shift * SOUND_RATE)), np.float32)
-        yield from heard(edit, strip.stretches, strip.first, ends, settings.archive_sound)
+        yield from heard(
+            edit,
+            strip.stretches,
+            strip.first,
+            strip.last,
+            whole=whole,
+            under=settings.archive_sound,
+        )
 
     notes = []
     if settings.loudness is not None:

@@ -21,7 +21,13 @@ Blocks = Callable[[], Iterator[np.ndarray]]
 
 
 def heard(
-    edit: Edit, stretches: Sequence[Stretch], first: Fraction, ends: Fraction | None, under: float
+    edit: Edit,
+    stretches: Sequence[Stretch],
+    first: Fraction,
+    ends: Fraction,
+    *,
+    whole: bool,
+    under: float,
 ) -> Iterator[np.ndarray]:
     """The sound from one second of the trailer to another, in blocks of float32 (2, n).
 
@@ -31,19 +37,18 @@ def heard(
     stretches : sequence of Stretch
         What answers when.
     first, ends : Fraction
-        Seconds on the trailer's clock; None: as long as its sound lasts.
+        Seconds on the trailer's clock at which the picture begins and ends.
+    whole : bool
+        Let the trailer's sound end where it does, rather than with the picture.
     under : float
         How loud the archive's own sound is, 0 to 1. Where a shot is slowed, so is its sound, as
         a tape's would be.
     """
-    path = edit.path(edit.trailer)
-    trailer = samples(path, first, ends)
+    trailer = samples(edit.path(edit.trailer), first, None if whole else ends)
     if not under:
         yield from trailer
         return
-    last = ends if ends is not None else Fraction(stretches[-1].row.out_query)
-    answers = reblocked(_answers(edit, stretches, first, last), SOUND_RATE)
-    for block in _paired(trailer, (block for _, block in answers)):
+    for block in _paired(trailer, _answers(edit, stretches, first, ends)):
         yield np.clip(block[0] + under * block[1], -1, 1)
 
 
