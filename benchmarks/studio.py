@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from lab.candidates import gather
+from lab.candidates import Hand, gather, shares
 from lab.channels import CHANNELS, Calibration
 from lab.ingest import IngestSettings
 from lab.likeness import Likeness, Weights
@@ -27,6 +27,7 @@ from lab.search import open_archive
 from lab.solve import NEVER, Rules, Task, solve
 from lab.store import Workspace
 
+DISTINCT = 0.5  # as matching begins
 JITTER = 0.7  # of a vector's length
 MOMENTS = (1, 1, 1, 2)  # of a shot, at random
 
@@ -86,9 +87,13 @@ def main() -> None:
     )  # fmt: skip
     lost = []
 
+    sames = rng.random((args.columns, len(CHANNELS)), np.float32) * 0.1
+    hand = Hand(
+        pool, *np.broadcast_arrays(nothing, np.ones((args.rows, args.columns), bool)), sames
+    )
+
     def slider(number: int, rules: Rules = plain, held: np.ndarray = task.fixed, no=None):
-        score, _ = pool.shots(weights[number])
-        values = np.where(pool.known, score, NEVER).astype(np.float32)
+        values = hand.values(weights[number], DISTINCT)
         if no is not None:
             values[no] = NEVER
         return solve(replace(task, values=values, fixed=held), rules)
@@ -101,10 +106,12 @@ def main() -> None:
 
     def full(number: int):
         score, _ = likeness.shots(weights[number])
+        score -= DISTINCT * (sames @ shares(weights[number]))
         return solve(replace(task, columns=None, values=score), plain)
 
     def scipy(number: int):
         score, _ = likeness.shots(weights[number])
+        score -= DISTINCT * (sames @ shares(weights[number]))
         return score[linear_sum_assignment(score, maximize=True)].sum()
 
     for name, run in {

@@ -12,12 +12,6 @@ const HINT = "Drag to move, wheel or + and − to zoom, 0 to see all. Hold Shift
   + "choose them; click one to bring it up. Keys: Tab, arrows from shot to shot, Enter clicks, Space "
   + "chooses, Escape clears.";
 
-function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
 const between = (low, value, high) => Math.max(low, Math.min(value, high));
 
 // Points sorted into square cells: those near a place are found without looking at all.

@@ -12,7 +12,9 @@ from tqdm.auto import tqdm
 
 from lab.plots import COLOURS, SYMBOLS
 
-SCRIPT = Path(__file__).with_name("atlas.js")
+# What every script begins with, and the script that draws a board.
+ELEMENT = Path(__file__).with_name("element.js").read_text("utf-8")
+SCRIPT = ELEMENT + Path(__file__).with_name("atlas.js").read_text("utf-8")
 # Pixels of a picture: as many as are not too many to send.
 TILES = {200: (320, 180), 2000: (160, 90)}
 SMALLEST = (64, 36)

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from lab.channels import CHANNELS
 from lab.likeness import Likeness, Weights
-from lab.solve import Infeasible, assign, foremost
+from lab.solve import NEVER, Infeasible, assign, foremost
 
 SAMPLES, COARSE = 300, 24  # weightings sampled; of these, by which the whole archive is looked at
 BROAD, DEEP = 200, 12  # best answers gathered under each coarse weighting, and under each of all
@@ -55,8 +55,7 @@ class Pool:
 
     def shots(self, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
         """Scores of the candidates, as `Likeness.shots` has them: (trailer shots, k), and sides."""
-        shares = np.array(list(weights.shares().values()), np.float32)
-        sides = [self._brought(shares @ side) for side in self.scores]
+        sides = [self._brought(shares(weights) @ side) for side in self.scores]
         if len(sides) == 1:
             return sides[0], np.broadcast_to(False, sides[0].shape)
         return np.maximum(*sides), sides[1] > sides[0]
@@ -74,6 +73,40 @@ class Pool:
         """Which pair stands where in `columns`."""
         places = np.cumsum(self.known.ravel()).reshape(self.known.shape) - 1
         return np.where(self.known, places, places[:, :1])
+
+
+class Hand:
+    """What a slider needs of a whole desk: the candidates' part of it.
+
+    Parameters
+    ----------
+    pool : Pool
+    plain : ndarray, shape (trailer shots, archive shots)
+        What answers lose whatever the weights.
+    may : ndarray of bool, same shape
+        Which may answer which.
+    sames : ndarray, shape (archive shots, channels)
+        How far each is a little like everything.
+    """
+
+    def __init__(self, pool: Pool, plain: np.ndarray, may: np.ndarray, sames: np.ndarray):
+        rows = np.arange(len(pool.columns))[:, None]
+        self.pool, self.plain = pool, plain[rows, pool.columns]
+        self.may = pool.known & may[rows, pool.columns]
+        self.sames = sames[pool.columns]
+
+    def values(self, weights: Weights, distinct: float) -> np.ndarray:
+        """Of every candidate, its score less what it loses: (trailer shots, k)."""
+        score, _ = self.pool.shots(weights)
+        lost = self.plain
+        if distinct:
+            lost = lost + distinct * (self.sames @ shares(weights))
+        return np.where(self.may, score - lost, np.float32(NEVER))
+
+
+def shares(weights: Weights) -> np.ndarray:
+    """Each channel's part of all weights, float32."""
+    return np.array(list(weights.shares().values()), np.float32)
 
 
 def gather(

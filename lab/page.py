@@ -77,7 +77,7 @@ def as_page(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
     page = Path(__file__).with_name("page.html").read_text("utf-8")
     return Template(page).substitute(
         count=f"{len(shots)} shots of {shots.film_id.nunique()} films",
-        script=SCRIPT.read_text("utf-8"),
+        script=SCRIPT,
         # A title must not end the script that it stands in.
         data=json.dumps(data).replace("</", "<\\/"),
     )

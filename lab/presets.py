@@ -89,7 +89,7 @@ class RenderSettings(BaseModel):
     )
     crf: int = Field(18, ge=0, le=40, description="quality of the picture: less is better")
     speed: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
-        "medium", description="how much time the encoder takes: slower makes smaller files"
+        "veryfast", description="how much time the encoder takes: slower makes smaller files"
     )
 
 

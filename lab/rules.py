@@ -16,6 +16,7 @@ from lab.solve import Infeasible, Rules, Solution, Task, solve
 from lab.video import EPSILON
 
 ORDER = 0.5  # score that `chronology` of 1 takes, at most
+FACES = 0.3  # score that `faces` of 1 takes where a face is answered by none, or none by a face
 LENGTH = 0.1  # score that `length` of 1 takes for every doubling or halving
 
 
@@ -59,6 +60,9 @@ class MatchSettings(BaseModel):
     )
     length: float = Field(
         0, ge=0, le=1, description="how much it counts that an answer is as long as its shot"
+    )
+    faces: float = Field(
+        0, ge=0, le=1, description="how much it counts that a face is answered by a face"
     )
     cards: Literal["intertitles", "keep", "black", "any"] = Field(
         "intertitles", description="what answers titles, leader and test cards of the trailer"
@@ -193,7 +197,7 @@ def _gave(asked: Rules, used: Rules) -> list[str]:
 
 
 def wishes(trailer: Archive, archive: Archive, settings: MatchSettings) -> np.ndarray:
-    """What answers lose by chronology and length, (trailer shots, archive shots)."""
+    """What answers lose by chronology, length and faces, (trailer shots, archive shots)."""
     lost = np.zeros((len(trailer.shots), len(archive.shots)), np.float32)
     if settings.chronology:
         ours, theirs = (_progress(shots) for shots in (trailer.shots, archive.shots))
@@ -204,7 +208,15 @@ def wishes(trailer: Archive, archive: Archive, settings: MatchSettings) -> np.nd
             for shots in (trailer.shots, archive.shots)
         )
         lost += LENGTH * settings.length * np.abs(ours[:, None] - theirs)
+    if settings.faces:
+        ours, theirs = (_faces(shots) for shots in (trailer.shots, archive.shots))
+        lost += FACES * settings.faces * (ours[:, None] * theirs < 0)
     return lost
+
+
+def _faces(shots: pd.DataFrame) -> np.ndarray:
+    """1 where a shot has faces, -1 where it has none, 0 where that is not known."""
+    return np.select([shots.faces == "", shots.faces == "none"], [0, -1], 1)
 
 
 def _progress(shots: pd.DataFrame) -> np.ndarray:

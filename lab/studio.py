@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from lab.candidates import Pool, gather
+from lab.candidates import Hand, Pool, gather, shares
 from lab.channels import CHANNELS, Calibration
 from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, load_sides, make_edit
 from lab.ingest import Archive, IngestSettings, load_frames
@@ -109,7 +109,7 @@ class Studio:
         self.done: list[State] = []
         self.undone: list[State] = []
         self._usuals: dict[Weights, float] = {}
-        self._pool, self._fed = None, None
+        self._pool, self._fed, self._held = None, None, None
         self.desk, _ = open_desk(
             self.trailer,
             self.archive,
@@ -132,14 +132,8 @@ class Studio:
 
         Nothing is written; `set` does that.
         """
-        pool, rows = self.pool, np.arange(len(self.edit.shots))[:, None]
-        score, _ = pool.shots(weights)
-        lost = self.desk.plain[rows, pool.columns]
-        if self.state.settings.distinct:
-            moved = _shares(weights) - _shares(self.state.settings.weights)
-            alike = self.desk.sameness + self._sames @ moved
-            lost = lost + self.state.settings.distinct * alike[pool.columns]
-        value = np.where(pool.known & self.desk.open[rows, pool.columns], score - lost, NEVER)
+        pool, hand = self.pool, self._hand
+        value = hand.values(weights, self.state.settings.distinct)
         found, _ = self.desk.solve(pool.columns, value)
         return [self._ids[column] if column >= 0 else "" for column in found.columns]
 
@@ -168,12 +162,29 @@ class Studio:
         row = self.row(position).model_dump(exclude={"scores", "mark"})
         row |= {name: answer[name] for name in ("in_match", "out_match", "speed", "mirror")}
         row |= {"kind": "match", "match_id": shot_id, "match_film": shot_id.split("-")[0]}
+        row["reframe"] = None  # it was of another picture
         self._put(Row(**row))
 
     def change(self, position: int, **values) -> None:
         """Change a row's ``in_match`` (seconds), ``speed`` or ``mirror``, or its ``kind``."""
         row = self.row(position) if "kind" in values else self._matched(position)
         self._put(Row(**(row.model_dump(exclude={"mark"}) | values)))
+
+    def reframe(self, position: int, zoom: float, across: float = 0.5, down: float = 0.5) -> None:
+        """Show an answer larger than it is: a part of its picture.
+
+        Parameters
+        ----------
+        position : int
+        zoom : float
+            How many times as large; 1 shows all of it.
+        across, down : float
+            What is in the middle, in parts of width and height, as near as the edges allow.
+        """
+        side = 1 / max(zoom, 1)
+        left, top = (min(max(at - side / 2, 0), 1 - side) for at in (across, down))
+        part = tuple(round(edge, 4) for edge in (left, top, left + side, top + side))
+        self.change(position, reframe=part if side < 1 else None)
 
     def nudge(self, position: int, frames: int) -> None:
         """Begin an answer some frames of its film later, or earlier."""
@@ -355,6 +366,18 @@ class Studio:
             self._pool = desk.likeness, self._gathered()
         return self._pool[1]
 
+    @property
+    def _hand(self) -> Hand:
+        """The candidates' part of the desk as it is now."""
+        asked = self.desk, self.pool
+        if (
+            self._held is None
+            or self._held[0][0] is not asked[0]
+            or self._held[0][1] is not asked[1]
+        ):
+            self._held = asked, Hand(self.pool, self.desk.plain, self.desk.open, self._sames)
+        return self._held[1]
+
     def _starved(self, pool: Pool) -> bool:
         """Whether some shot has fewer candidates that may answer than it could have."""
         if self._fed is self.desk:
@@ -372,7 +395,7 @@ class Studio:
 
         def lost(weights: Weights) -> np.ndarray:
             shut = np.where(desk.open, 0, -NEVER).astype(np.float32)
-            return desk.plain + settings.distinct * (self._sames @ _shares(weights)) + shut
+            return desk.plain + settings.distinct * (self._sames @ shares(weights)) + shut
 
         return gather(desk.likeness, lost)
 
@@ -441,10 +464,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return told.st_mtime_ns, told.st_size
-
-
-def _shares(weights: Weights) -> np.ndarray:
-    return np.array(list(weights.shares().values()), np.float32)
 
 
 def _learnt(base: np.ndarray, judged) -> np.ndarray:

@@ -11,7 +11,7 @@ from lab.channels import CHANNELS, Calibration, unit
 from lab.ingest import Archive
 from lab.likeness import Weights
 from lab.match import match
-from lab.rules import MatchError, MatchSettings, eased, open_to
+from lab.rules import MatchError, MatchSettings, eased, open_to, wishes
 from lab.shots import find_moments, find_shots
 from lab.solve import NEVER, Rules, Task
 from lab.video import WHOLE
@@ -499,3 +499,13 @@ def test_a_set_up_is_answered_from_one_sequence():
     echoed = solve(house, settings=PLAIN.model_copy(update={"echo": 1.0})).match_id.str[0].tolist()
     assert plainly[0] != plainly[2]  # the best answers of one set-up come from two films
     assert echoed[0] == echoed[2] and echoed[1] == echoed[3]
+
+
+def test_a_face_is_answered_by_a_face_if_that_counts():
+    """What is not known speaks neither for nor against."""
+    words = pd.DataFrame({"faces": ["", "none", "one", "many"]})
+    empty = Archive(pd.DataFrame(), words, pd.DataFrame(), {})
+    lost = wishes(empty, empty, MatchSettings(faces=0.5))
+    differ = [[0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 0, 0], [0, 1, 0, 0]]
+    assert np.allclose(lost, 0.15 * np.array(differ))
+    assert not wishes(empty, empty, MatchSettings()).any()

@@ -85,5 +85,5 @@ SHOWS = {
     "01_shots": shows_a_strip_and_the_shots,
     "02_scene_map": shows_a_map_scenes_and_films_of_them,
     "03_match_trailer": shows_the_studio_and_its_film,
-    "04_seeing": shows_neighbours_and_why,
+    "06_seeing": shows_neighbours_and_why,
 }

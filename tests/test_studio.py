@@ -88,6 +88,24 @@ def test_other_answers_are_chosen_nudged_turned_and_bent(studio):
         studio.nudge(4, 1)
 
 
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ((2, 0.5, 0.5), (0.25, 0.25, 0.75, 0.75)),
+        ((2, 0.9, 0.1), (0.5, 0, 1, 0.5)),
+        ((4, 0.3, 0.5), (0.175, 0.375, 0.425, 0.625)),
+        ((1, 0.2, 0.2), None),
+    ],
+)
+def test_a_part_of_an_answer_is_shown(asked, part, studio):
+    studio.reframe(2, *asked)
+    assert load_edit(studio.path).shots[1].reframe == part and studio.row(2).pinned
+    studio.set(weights=only(colour=1))
+    assert studio.row(2).reframe == part
+    studio.choose(2, studio.rivals(2)[0])
+    assert studio.row(2).reframe is None  # it was of another picture
+
+
 def test_runners_up_are_the_best_of_several_films(studio):
     told = studio.rivals(1)
     assert len(set(told)) == 6 and answers(studio)[0] not in told
@@ -286,8 +304,8 @@ def test_the_widget_does_what_the_browser_asks_for(house, tmp_path):
     assert sent[0]["number"] == 7 and len(sent[0]["answers"]) == 5
     board.act({"do": "set", "name": "variety", "value": 7})
     assert "less than or equal to 1" in board.said and board.settings["variety"] == 0
-    board.act({"do": "post", "position": 3})
-    assert (tmp_path / "edit-3.mp4").stat().st_size > 5000
+    board.act({"do": "post", "position": 3, "preset": "stacked"})
+    assert (tmp_path / "edit-3-stacked.mp4").stat().st_size > 5000
     board.act({"do": "__init__"})
     assert len(board.rows) == 5
 
@@ -365,6 +383,14 @@ def test_the_studio_in_a_browser(lab, page, tmp_path):  # noqa: F811
     open_studio(page, lab)
     assert page.evaluate(SHOWN) == kept
     assert page.query_selector(f".studio .shot[data-position='{at + 1}'] .badges").inner_text()
+    # An answer is shown larger: at once in the preview, and in the edit.
+    press(page, other + 1, "Pin")
+    waits_for_edit(page, edit, lambda shots: shots[other]["pinned"])
+    page.focus(".studio .detail input[title=zoom]")
+    page.keyboard.press("PageUp")
+    shown = page.evaluate("() => document.querySelectorAll('.studio video')[1].style.transform")
+    assert "scale(1)" not in shown
+    waits_for_edit(page, edit, lambda shots: shots[other]["reframe"])
     assert said == []
 
 

@@ -2,12 +2,6 @@
 
 const WIDE = 4, TALL = 54, SCORE = 60; // pixels of a frame, of the pictures, of the score
 
-function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
 function clock(seconds) {
   const minutes = Math.floor(seconds / 60);
   return `${minutes}:${(seconds - 60 * minutes).toFixed(2).padStart(5, "0")}`;

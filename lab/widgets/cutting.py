@@ -11,6 +11,7 @@ import traitlets
 from PIL import Image
 
 from lab import video
+from lab.atlas import ELEMENT
 from lab.cutlists import Cutting
 from lab.ingest import load_archive, load_films, load_frames, proxy_path, recut
 from lab.store import Workspace
@@ -38,7 +39,7 @@ class CutStrip(anywidget.AnyWidget):
     In a notebook: ``CutStrip(work, film)``.
     """
 
-    _esm = Path(__file__).with_name("cutting.js")
+    _esm = ELEMENT + Path(__file__).with_name("cutting.js").read_text("utf-8")
     count = traitlets.Int().tag(sync=True)
     first = traitlets.Int().tag(sync=True)
     step = traitlets.Int(STEP).tag(sync=True)

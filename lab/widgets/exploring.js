@@ -95,18 +95,17 @@ function render({ model, el }) {
     leave = attend(plot, (row, card) => card.replaceChildren(picture(row), ...lines(row)), play, toggle);
     // Keys that the controls take are not JupyterLab's as well: an arrow on a slider is no leap to a heading.
     whole = root.closest(".lab-explorer");
-    whole?.addEventListener("keydown", ours);
+    whole?.addEventListener("keydown", keepKeys);
     plot.ondragover = (event) => event.preventDefault();
     plot.ondrop = dropped;
     plot.on("plotly_selected", selected);
     plot.on("plotly_legendclick", named);
     root.dataset.ready = "true";
   }
-  const ours = (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation(); };
   let whole = null, waiting = setTimeout(find, 0);
   model.on("change:chosen", () => { rows = model.get("chosen"); page = 0; turn(0); });
   turn(0);
-  return () => { clearTimeout(waiting); whole?.removeEventListener("keydown", ours); leave?.(); };
+  return () => { clearTimeout(waiting); whole?.removeEventListener("keydown", keepKeys); leave?.(); };
 }
 
 export default { render };

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 import traitlets
 
 from lab import page, plots
+from lab.atlas import ELEMENT
 from lab.channels import CHANNELS
 from lab.encoders import EncoderError, load_encoder
 from lab.favourites import put_aside
@@ -44,7 +45,9 @@ ALL = "all"
 class Stage(anywidget.AnyWidget):
     """What hangs beside the map: the card under the pointer, the shot that plays, nine at once."""
 
-    _esm = (HERE / "hover.js").read_text("utf-8") + (HERE / "exploring.js").read_text("utf-8")
+    _esm = ELEMENT + "".join(
+        (HERE / name).read_text("utf-8") for name in ("hover.js", "exploring.js")
+    )
     plot = traitlets.Unicode().tag(sync=True)
     films = traitlets.List().tag(sync=True)
     shots = traitlets.List().tag(sync=True)

@@ -1,12 +1,6 @@
 // What a map drawn by plotly does for hands and keys: a card beside the shot that is pointed at,
 // and every shot within reach of the arrows.
 
-function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
 // `fill` writes a row's card; `pick` is told of a row that was clicked, or reached and Enter pressed;
 // `toggle`, if given, of one on which Space was pressed.
 function attend(plot, fill, pick, toggle) {

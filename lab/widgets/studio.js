@@ -4,12 +4,6 @@ const CHANNELS = ["subject", "composition", "colour", "motion", "framing"];
 const SETTLE = 350; // milliseconds after a slider's last move, when its place is kept
 const LEAD = 0.05; // seconds by which a video may run apart from the sound before it is set right
 
-function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
-
 function render({ model, el }) {
   const send = (act, more = {}) => model.send({ do: act, ...more });
   const films = () => model.get("films"), rows = () => model.get("rows");
@@ -126,12 +120,25 @@ function render({ model, el }) {
     const other = kind === "match" && answer ? films()[answer.film].proxy : kind === "keep" ? proxy : "";
     if (right.dataset.src !== other) { right.dataset.src = other; if (other) right.src = other; else right.removeAttribute("src"); }
     right.style.visibility = other ? "" : "hidden";
-    right.style.transform = mirror ? "scaleX(-1)" : "";
+    frame(row);
     right.playbackRate = kind === "match" ? speed : 1;
     left.currentTime = at;
     right.currentTime = kind === "match" && answer ? answer.start + (at - query.start) * speed : at;
     right.dataset.row = row.position;
   }
+
+  // The part of an answer that is shown: its picture inside its bars, and of that what the row says.
+  function frame({ kind, answer, mirror }, part = null) {
+    const [l, t, r, b] = kind === "match" && answer ? within(films()[answer.film].crop, part ?? answer.part) : [0, 0, 1, 1];
+    const wide = right.clientWidth, tall = right.clientHeight, ratio = right.videoWidth / right.videoHeight || wide / tall;
+    const w = Math.min(wide, tall * ratio), h = w / ratio, scale = Math.min(wide / ((r - l) * w), tall / ((b - t) * h));
+    const x = (wide - w) / 2, y = (tall - h) / 2;
+    right.style.clipPath = `inset(${y + t * h}px ${x + (1 - r) * w}px ${y + (1 - b) * h}px ${x + l * w}px)`;
+    right.style.transform = `${mirror ? "scaleX(-1) " : ""}scale(${scale}) translate(${(0.5 - (l + r) / 2) * w}px, ${(0.5 - (t + b) / 2) * h}px)`;
+  }
+  const within = ([l, t, r, b], part) => part
+    ? [l + (r - l) * part[0], t + (b - t) * part[1], l + (r - l) * part[2], t + (b - t) * part[3]] : [l, t, r, b];
+  right.onloadedmetadata = () => frame(rows()[Number(right.dataset.row) - 1] ?? current());
 
   function play(from, to) {
     stop();
@@ -204,7 +211,7 @@ function render({ model, el }) {
       ? image(answer, { className: row.mirror ? "mirrored" : "" })
       : element("div", { className: "empty", textContent: kind === "keep" ? "the trailer itself" : "black" });
     if (answer && kind === "match") shown.dataset.shot = answer.shot;
-    const badges = [row.pinned && "● pinned", row.weak && "▲ weak", kind !== "match" && kind, row.mirror && "mirrored"].filter(Boolean).join("  ");
+    const badges = [row.pinned && "● pinned", row.weak && "▲ weak", kind !== "match" && kind, row.mirror && "mirrored", answer?.part && "part of it"].filter(Boolean).join("  ");
     const made = element("div", { className: "shot", tabIndex: position === model.get("selected") ? 0 : -1 },
       element("div", { textContent: `${position}   ${query.start.toFixed(1)} s, ${(query.end - query.start).toFixed(1)} s long` }),
       image(query),
@@ -283,6 +290,9 @@ function render({ model, el }) {
     const speed = element("input", { type: "number", min: 0.05, max: 4, step: 0.05, value: row.speed.toFixed(2) });
     speed.setAttribute("aria-label", "Speed of the answer");
     speed.onchange = () => send("change", { position, values: { speed: Number(speed.value) } });
+    const [zoom, across, down] = framing(row);
+    const layout = element("select", {}, ...model.get("layouts").map((one) => element("option", { value: one, textContent: one })));
+    layout.setAttribute("aria-label", "Layout of the clip");
     const acts = [
       button("Play pair", () => pair(row)), button("Play all from here", () => play(row.query.start, rows().at(-1).query.end)),
       button("Stop", stop),
@@ -290,12 +300,13 @@ function render({ model, el }) {
         button("A frame earlier", () => send("nudge", { position, frames: -1 })), button("A frame later", () => send("nudge", { position, frames: 1 })),
         button(row.mirror ? "Not mirrored" : "Mirror", () => send("change", { position, values: { mirror: !row.mirror } })),
         element("label", { textContent: "speed " }, speed),
+        ...[zoom, across, down].map((one) => element("label", { textContent: `${one.title} ` }, one)),
         button("Never this shot", () => send("reject", { position, what: "shot" })), button("Never this film", () => send("reject", { position, what: "film" })),
         button("More like this", () => send("judge", { position, liked: true })), button("Less like this", () => send("judge", { position, liked: false })),
       ] : []),
       button("Keep the trailer's shot", () => send("change", { position, values: { kind: "keep" } })),
       button("Black", () => send("change", { position, values: { kind: "black" } })),
-      button("Post this pair as a clip", () => send("post", { position })),
+      button("Post this pair as a clip", () => send("post", { position, preset: layout.value })), layout,
     ];
     const bars = Object.entries(row.scores).flatMap(([channel, score]) => [
       element("span", { textContent: channel }),
@@ -304,6 +315,27 @@ function render({ model, el }) {
     detailed.replaceChildren(
       element("div", { className: "bar" }, element("b", { textContent: `Shot ${position}` }), ...acts),
       element("p", { textContent: row.why }), element("div", { className: "bars" }, ...bars));
+  }
+
+  // Sliders for what part of an answer is shown: how large, and what is in the middle.
+  function framing(row) {
+    const [l, t, r, b] = row.answer?.part ?? [0, 0, 1, 1];
+    const told = [["zoom", 1, 4, 1 / (r - l)], ["across", 0, 1, (l + r) / 2], ["down", 0, 1, (t + b) / 2]];
+    const sliders = told.map(([title, min, max, value]) => {
+      const one = element("input", { type: "range", min, max, step: 0.05, value, title });
+      one.setAttribute("aria-label", title === "zoom" ? "How large the answer is shown" : `What is in the middle, ${title}`);
+      return one;
+    });
+    const values = () => Object.fromEntries(sliders.map((one) => [one.title, Number(one.value)]));
+    const between = (at, side) => Math.max(0, Math.min(1 - side, at - side / 2));
+    for (const one of sliders) {
+      one.oninput = () => {
+        const { zoom, across, down } = values(), side = 1 / zoom, x = between(across, side), y = between(down, side);
+        frame(row, [x, y, x + side, y + side]);
+      };
+      one.onchange = () => send("reframe", { position: row.position, values: values() });
+    }
+    return sliders;
   }
 
   function refresh() {
@@ -332,10 +364,7 @@ function render({ model, el }) {
     element("div", { className: "bar" }, undo, redo, presets, name, button("Keep these weights", () => send("save", { name: name.value }))),
     controls, says, lacks, screens, audio, strip, detailed, board);
   root.dataset.lmSuppressShortcuts = "true";
-  // Keys that controls take are not JupyterLab's as well: an arrow on a slider is no leap to a heading.
-  root.addEventListener("keydown", (event) => {
-    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-  });
+  root.addEventListener("keydown", keepKeys);
   el.append(style, root);
   model.on("change:rows change:settings change:presets change:can change:lacks", () => { settling = null; refresh(); });
   model.on("change:said", () => { says.textContent = model.get("said"); });

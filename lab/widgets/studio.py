@@ -9,11 +9,14 @@ import anywidget
 import numpy as np
 import traitlets
 
+from lab.atlas import ELEMENT
 from lab.channels import CHANNELS
 from lab.edit import EditError, Row
+from lab.films import named
 from lab.ingest import IngestSettings, load_films, proxy_path, thumbnail_path
 from lab.language import caption, clock
 from lab.likeness import Weights
+from lab.presets import PRESETS
 from lab.render import render
 from lab.rules import MatchError, MatchSettings
 from lab.show import served
@@ -21,7 +24,17 @@ from lab.store import Workspace, read_arrays, write_arrays
 from lab.studio import Studio
 from lab.video import FilmError, soundtrack
 
-SLIDERS = ("variety", "echo", "chronology", "length", "timing", "tempo", "distinct", "share")
+SLIDERS = (
+    "faces",
+    "variety",
+    "echo",
+    "chronology",
+    "length",
+    "timing",
+    "tempo",
+    "distinct",
+    "share",
+)
 COUNTS = {"uses": (1, 10, 1), "apart": (0, 60, 1)}
 SWITCHES = ("mirror", "own_film", "useless")
 STEPS = 600  # columns of the sound's wave, at most
@@ -60,7 +73,7 @@ class MatchStudio(anywidget.AnyWidget):
     In a notebook: ``MatchStudio(work, "trailer.mp4", work.out / "edit.yaml")``.
     """
 
-    _esm = Path(__file__).with_name("studio.js")
+    _esm = ELEMENT + Path(__file__).with_name("studio.js").read_text("utf-8")
     films = traitlets.List().tag(sync=True)
     wave = traitlets.List().tag(sync=True)
     sound = traitlets.Unicode().tag(sync=True)
@@ -72,6 +85,7 @@ class MatchStudio(anywidget.AnyWidget):
     lacks = traitlets.List().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     can = traitlets.Dict().tag(sync=True)
+    layouts = traitlets.List(list(PRESETS)).tag(sync=True)
 
     def __init__(
         self,
@@ -138,9 +152,12 @@ class MatchStudio(anywidget.AnyWidget):
                 moved = studio.judge(position, asked["liked"])
                 told = ", ".join(f"{name} {by:+.2f}" for name, by in moved.items() if by)
                 return f"Weights moved: {told or 'not at all'}."
+            case "reframe":
+                studio.reframe(position, **asked["values"])
             case "post":
-                out = self.studio.path.with_name(f"{self.studio.path.stem}-{position}.mp4")
-                render(studio.edit, out, only=(position, position))
+                only, preset = (position, position), asked["preset"]
+                out = studio.path.with_name(f"{studio.path.stem}-{position}-{preset}.mp4")
+                render(studio.edit, out, preset, only=only, workspace=self.workspace)
                 return f"Written: {out}"
         return ""
 
@@ -164,7 +181,7 @@ class MatchStudio(anywidget.AnyWidget):
         answer = self._shot(row.match_id) if row.match_id in self.known else None
         if answer:
             t0 = float(self.table.t0[row.match_film])
-            answer |= {"start": row.in_match - t0, "end": row.out_match - t0}
+            answer |= {"start": row.in_match - t0, "end": row.out_match - t0, "part": row.reframe}
         return {
             "position": row.position,
             "kind": row.kind,
@@ -184,21 +201,21 @@ class MatchStudio(anywidget.AnyWidget):
         """A shot as the browser shows it; seconds on the proxy's clock, which starts at zero."""
         shot = self.known[shot_id]
         film = self.table.loc[shot.film_id]
-        title = film.title or Path(film.path).stem
         return {
             "shot": shot_id,
             "film": self.number[shot.film_id],
             "index": int(shot.index),
             "start": float(shot.start - film.t0),
             "end": float(shot.end - film.t0),
-            "text": f"{title}  {clock(shot.start)}, {shot.end - shot.start:.1f} s",
+            "text": f"{named(film)}  {clock(shot.start)}, {shot.end - shot.start:.1f} s",
             "words": caption(shot._asdict()),
         }
 
     def _film(self, film_id: str) -> dict:
         folder = thumbnail_path(self.workspace, film_id, 0, self.studio.looking).parent
         proxy = proxy_path(self.workspace, film_id)
-        return {"thumbnails": served(folder) or "", "proxy": served(proxy) or ""}
+        crop = list(self.table.crop[film_id])
+        return {"thumbnails": served(folder) or "", "proxy": served(proxy) or "", "crop": crop}
 
     def _sound(self, trailer) -> dict:
         """The trailer's sound as a file that the browser plays, and its wave."""
