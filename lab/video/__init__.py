@@ -23,6 +23,7 @@ from lab.video.reading import (
     proxy_frames,
     shown_at,
     small_rgb,
+    timecode,
     upright_size,
 )
 from lab.video.writing import Writer, excerpt, proxy_size, soundtrack
@@ -46,5 +47,6 @@ __all__ = [
     "shown_at",
     "small_rgb",
     "soundtrack",
+    "timecode",
     "upright_size",
 ]

@@ -1,0 +1,265 @@
+"""The hand-over of an edit to editing programs, and what they changed, back.
+
+OpenTimelineIO holds everything; FCPXML and FCP 7 XML both tracks and the sound; an EDL the
+matches alone, cut from conformed copies in a folder beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+import opentimelineio as otio
+from defusedxml import DefusedXmlException
+
+from lab.conform import conform, plan
+from lab.edit import Edit, EditError
+from lab.edl import from_edl, to_edl
+from lab.fcp7 import to_fcp7
+from lab.fcpxml import from_fcpxml, to_fcpxml
+from lab.handback import changed, slots_of
+from lab.sources import Films, Source, local_path, timeline_rate
+from lab.store import write_whole
+from lab.timeline import OURS, Piece, lay_out, pieces, spans
+
+OUT = (".otio", ".edl", ".xml", ".fcpxml")
+BACK = (".otio", ".edl", ".fcpxml")
+LARGEST = 64 * 2**20  # bytes of a timeline that is read; a feature's is some 5 MB
+
+
+def hand_over(edit: Edit, out) -> list[Path]:
+    """Write an edit as a timeline for editing programs.
+
+    Parameters
+    ----------
+    edit : Edit
+    out : path-like
+        ``.otio`` (OpenTimelineIO), ``.fcpxml`` (Final Cut Pro, Resolve), ``.xml`` (Final Cut
+        Pro 7's, for Premiere, Resolve, Avid) or ``.edl`` (CMX 3600). Films are named relative
+        to its folder. Beside an EDL a folder ``<name>-media`` is filled with a conformed copy
+        of every answer, at the timeline's rate, with handles of up to a second.
+
+    Returns
+    -------
+    list of Path
+        The file, and the copies that were made for it.
+
+    Raises
+    ------
+    EditError, FilmError, WriteError
+        If the suffix is another, a film is gone, or a file cannot be written.
+
+    References
+    ----------
+    https://opentimelineio.readthedocs.io; the other formats' pages stand in `lab.fcpxml`,
+    `lab.fcp7` and `lab.edl`.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in OUT:
+        raise EditError(f"{out}: is no timeline that lab writes; end the name in {_names(OUT)}.")
+    if not edit.shots:
+        raise EditError(f"{out}: the edit has no shots to hand over; run `lab match`.")
+    desk = _Desk(edit, out)
+    made = []
+    for copy in (desk.copies or {}).values():
+        made.append(out.parent / unquote(copy.url))
+        made[-1].parent.mkdir(parents=True, exist_ok=True)
+        conform(edit, copy, made[-1])
+    write_whole(out, desk.text())
+    return [out, *made]
+
+
+def hand_back(edit: Edit, changed_path) -> tuple[Edit, list[str]]:
+    """Read what an editing program made of a hand-over.
+
+    Parameters
+    ----------
+    edit : Edit
+        The edit as it was handed over.
+    changed_path : path-like
+        ``.otio``, ``.fcpxml`` or ``.edl``. An EDL speaks of the copies that it was written
+        with; slips and trims are led back to the films.
+
+    Returns
+    -------
+    edit : Edit
+        Rows whose frames did not move are as they were; those that changed are pinned.
+    changes : list of str
+        A sentence for each, that counts shots as the edit given does.
+
+    Raises
+    ------
+    EditError
+        If the file is no such timeline, is too large, shows films that the edit does not know,
+        or holds what no edit can; or if a film is gone.
+    """
+    path = Path(changed_path)
+    if path.suffix.lower() not in BACK:
+        raise EditError(f"{path}: is no timeline that lab reads; save it as {_names(BACK)}.")
+    desk = _Desk(edit, path)
+    text = _read(path)
+    try:
+        before = desk.read(desk.text())
+        after = desk.read(text)
+        places = spans(edit, desk.films[edit.trailer], desk.rate)
+        slots = slots_of(places, before)
+        rows, changes = changed(edit, slots, after, desk.films, desk.rate)
+    except ValueError as error:
+        raise EditError(f"{path}: {error}") from None
+    found = edit.model_copy(deep=True, update={"shots": rows})
+    return found, changes
+
+
+class _Desk:
+    """An edit, and the format that a file's name asks for."""
+
+    def __init__(self, edit: Edit, path: Path):
+        self.edit, self.path, self.form = edit, path, path.suffix.lower()
+        self.films = Films(edit, path.parent)
+        self.trailer = self.films[edit.trailer]
+        self.rate = timeline_rate(float(self.trailer.rate))
+        folder = f"{path.stem}-media"
+        edl = self.form == ".edl"
+        self.copies = plan(edit, self.films, self.rate, folder) if edl else None
+
+    def text(self) -> str:
+        """The edit in this format."""
+        timeline = lay_out(self.edit, self.films, self.rate, self.copies)
+        if self.form == ".fcpxml":
+            return to_fcpxml(timeline, self.rate)
+        if self.form == ".xml":
+            return to_fcp7(timeline, self.rate)
+        if self.form == ".edl":
+            return to_edl(timeline, self.edit, self.rate)
+        return otio.adapters.write_to_string(timeline, "otio_json")
+
+    def read(self, text: str) -> list[Piece]:
+        """What a timeline shows for every frame of the trailer.
+
+        Raises
+        ------
+        ValueError
+            A part of a sentence.
+        """
+        timeline = self._parsed(text)
+        said = timeline.metadata.get(OURS, {}).get("trailer", self.edit.trailer)
+        if said != self.edit.trailer:
+            raise ValueError(
+                f"is the hand-over of another edit, whose trailer is film {said}; name that edit."
+            )
+        shown = [list(pieces(track, self.rate, self.find)) for track in timeline.video_tracks()]
+        if not shown:
+            raise ValueError("holds no video track; export the whole timeline.")
+        if self.form == ".edl":
+            return shown[0]
+        if len(shown) == 1:
+            raise ValueError("holds one video track; the matches belong below, the trailer above.")
+        *below, above = shown
+        return list(_under(chain(*below), above, self.trailer, self.rate))
+
+    def _parsed(self, text: str) -> otio.schema.Timeline:
+        try:
+            if self.form == ".fcpxml":
+                return from_fcpxml(text)
+            if self.form == ".edl":
+                return from_edl(text, self.rate)
+            json.loads(text)  # what is nested without end stops here, and not in C++
+            timeline = otio.adapters.read_from_string(text, "otio_json")
+        except (ET.ParseError, json.JSONDecodeError, otio.exceptions.OTIOError) as error:
+            cause = " ".join(str(error).split())[:200]
+            raise ValueError(f"is damaged, or no {self.form} timeline ({cause}).") from None
+        except DefusedXmlException:
+            raise ValueError("declares XML entities, which no editing program does.") from None
+        except RecursionError:
+            raise ValueError("is nested too deeply for a timeline.") from None
+        if not isinstance(timeline, otio.schema.Timeline):
+            raise ValueError("is OpenTimelineIO, but no timeline; export the timeline itself.")
+        return timeline
+
+    def find(self, clip: otio.schema.Clip) -> Source:
+        """What a clip was cut from: a copy by its reel or file, a film by its file.
+
+        Raises
+        ------
+        ValueError
+            If the edit knows it not.
+        """
+        url = getattr(clip.media_reference, "target_url", "") or ""
+        path = local_path(url, self.films.folder)
+        if self.form == ".edl":
+            reel = clip.metadata.get("cmx_3600", {}).get("reel", "")
+            names = {reel, Path(clip.name).stem, path.stem if path else ""}
+            copy = next((copy for copy in self.copies.values() if copy.reel in names), None)
+            if copy:
+                return copy
+        elif path is not None:
+            film = self.films.named(path)
+            if film:
+                return self.films[film]
+        raise ValueError(self._unknown(clip.name, path, url))
+
+    def _unknown(self, name: str, path: Path | None, url: str) -> str:
+        what = f"shows {url or 'a clip without a file'} ({name or 'no name'})"
+        if self.form == ".edl":
+            return (
+                f"{what}, which is none of the copies that this edit is handed over with; is it "
+                "the hand-over of another edit, or of this one before it changed?"
+            )
+        if path is not None and path.is_file():
+            return (
+                f"{what}, a film that the edit does not name; run `lab ingest` on it, add it under "
+                "films: in the edit, and try again."
+            )
+        return f"{what}, no film of this edit; is it the hand-over of another?"
+
+
+def _under(
+    below: Iterable[Piece], above: list[Piece], trailer: Source, rate: Fraction
+) -> Iterator[Piece]:
+    """Pieces moved from frames of the timeline to those of the trailer that runs above them."""
+    runs: list[Piece] = []
+    for piece in above:
+        if piece.film != trailer.film or piece.speed != 1:
+            raise ValueError(
+                "changes the trailer on the upper track; only what answers it can be changed."
+            )
+        onward = runs[-1].at(piece.begin, rate) if runs else piece.seconds
+        near = abs(onward - piece.seconds) < 0.5 / trailer.rate
+        if near and runs and runs[-1].end == piece.begin:
+            runs[-1] = runs[-1]._replace(end=piece.end)
+        else:
+            runs.append(piece)
+    for piece in below:
+        for run in runs:
+            begin, end = max(piece.begin, run.begin), min(piece.end, run.end)
+            if begin < end:
+                shift = round((run.at(begin, rate) - trailer.t0) * rate) - begin
+                cut = piece.cut(begin, end, rate)
+                yield cut._replace(begin=begin + shift, end=end + shift)
+
+
+def _read(path: Path) -> str:
+    """A timeline's text; one sentence where there is none to be had."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise EditError(
+                f"{path}: is {size / 2**20:.0f} MB, more than any timeline of an edit "
+                f"({LARGEST // 2**20} MB); export the timeline alone."
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise EditError(f"{path}: does not exist; check the name.") from None
+    except UnicodeDecodeError:
+        raise EditError(f"{path}: is no text in UTF-8; export it anew.") from None
+    except OSError as error:
+        raise EditError(f"{path}: cannot be read ({error.strerror or error}).") from None
+
+
+def _names(suffixes: tuple[str, ...]) -> str:
+    return ", ".join(suffixes[:-1]) + " or " + suffixes[-1]
