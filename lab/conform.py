@@ -80,10 +80,10 @@ def conform(edit: Edit, copy: Source, path: Path) -> None:
     ------
     EditError, FilmError, WriteError
     """
-    row, film = edit.shots[copy.row], edit.path(copy.film)
+    row = edit.shots[copy.row]
     info, crop = probe(edit.path(edit.trailer)), Box(*edit.films[edit.trailer].crop)
     panel = panel_size(info.width, info.height, crop, 1920)
-    player = open_panel(film, copy.t0, _part(edit, copy.film, row), panel)
+    player = open_panel(copy.path, copy.t0, _part(edit, copy.film, row), panel)
     with Writer(path, panel, copy.rate, time_base=1 / copy.rate, options=QUALITY | SHORT) as out:
         out.stream.metadata["timecode"] = start(copy.rate)
         for frame in range(copy.length):

@@ -11,8 +11,12 @@ from pathlib import Path
 import opentimelineio as otio
 
 from lab.edit import Edit
-from lab.sources import drops
+from lab.sources import drops, plain
 from lab.timeline import OURS, time_range
+
+
+class EdlError(Exception):
+    """A text that is no EDL, in the adapter's words."""
 
 
 def to_edl(timeline: otio.schema.Timeline, edit: Edit, rate: Fraction) -> str:
@@ -23,10 +27,10 @@ def to_edl(timeline: otio.schema.Timeline, edit: Edit, rate: Fraction) -> str:
         seconds = row.in_query if row.kind == "keep" else row.in_match
         film = edit.films[edit.trailer if row.kind == "keep" else row.match_film]
         said = f"SOURCE FILM: {Path(film.path).name} AT {seconds:.6f} S, SPEED {row.speed:g}"
-        clip.metadata["cmx_3600"]["comments"] = [" ".join(said.split())]
+        clip.metadata["cmx_3600"]["comments"] = [plain(said)]
     hour = _hour(drops(rate), rate)
     track.insert(0, otio.schema.Gap(source_range=time_range(0, rate, hour, rate)))
-    alone = otio.schema.Timeline(" ".join(timeline.name.split()))
+    alone = otio.schema.Timeline(plain(timeline.name))
     alone.tracks.append(track.clone())
     text = otio.adapters.write_to_string(alone, "cmx_3600", rate=float(rate))
     title, _, events = text.partition("\n")
@@ -35,8 +39,16 @@ def to_edl(timeline: otio.schema.Timeline, edit: Edit, rate: Fraction) -> str:
 
 
 def from_edl(text: str, rate: Fraction) -> otio.schema.Timeline:
-    """A timeline that an editing program wrote as CMX 3600; its hour does not count."""
-    timeline = otio.adapters.read_from_string(text, "cmx_3600", rate=float(rate))
+    """A timeline that an editing program wrote as CMX 3600; its hour does not count.
+
+    Raises
+    ------
+    EdlError
+    """
+    try:
+        timeline = otio.adapters.read_from_string(text, "cmx_3600", rate=float(rate))
+    except Exception as error:  # the adapter raises whatever it stumbles over
+        raise EdlError(f"{error}" or type(error).__name__) from None
     hour = _hour(";" in text, rate)
     for track in timeline.video_tracks():
         start = -track.source_range.start_time.value if track.source_range else 0

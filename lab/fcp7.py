@@ -60,13 +60,19 @@ class _Items:
     ) -> ET.Element:
         media, speed = clip.media_reference, _speed(clip)
         whole, span = media.available_range, clip.source_range
-        own = exact_rate(whole.start_time.rate)
+        own = _countable(exact_rate(whole.start_time.rate))
         # Both count frames of the film as it is sped up or slowed down, from its first.
-        first = round((span.start_time.value - whole.start_time.value) / speed)
+        since = exact_seconds(span.start_time) - exact_seconds(whole.start_time)
+        first = round(since / Fraction(speed) * own)
         lasts = _frames(span.duration, self.rate)
         self.count += 1
         item = ET.SubElement(parent, "clipitem", id=f"clipitem-{self.count}")
-        _tell(item, name=clip.name, enabled="TRUE", duration=round(whole.duration.value / speed))
+        _tell(
+            item,
+            name=clip.name,
+            enabled="TRUE",
+            duration=round(_frames(whole.duration, own) / speed),
+        )
         _rate(item, own)
         _tell(item, start=begin, end=begin + lasts)
         _tell(item, **{"in": first, "out": first + round(lasts / self.rate * own)})
@@ -88,8 +94,9 @@ class _Items:
             return
         _tell(file, name=media.name, pathurl=media.target_url)
         _rate(file, own)
-        _tell(file, duration=round(media.available_range.duration.value))
-        timecode = _timecode(file, round(media.available_range.start_time.value), own)
+        whole = media.available_range
+        _tell(file, duration=_frames(whole.duration, own))
+        timecode = _timecode(file, _frames(whole.start_time, own), own)
         _tell(ET.SubElement(timecode, "reel"), name=reel)
         inside = ET.SubElement(file, "media")
         _picture(ET.SubElement(inside, "video"), media, own)
@@ -117,6 +124,16 @@ def _speed(clip: otio.schema.Clip) -> float:
 def _tell(parent: ET.Element, **told) -> None:
     for name, value in told.items():
         ET.SubElement(parent, name).text = str(value)
+
+
+def _countable(rate: Fraction) -> Fraction:
+    """The nearest rate that the format can name: whole, or a thousandth slower.
+
+    >>> _countable(Fraction(24000, 1001)), _countable(Fraction(25, 2))
+    (Fraction(24000, 1001), Fraction(12, 1))
+    """
+    whole = Fraction(max(1, round(rate)))
+    return min(whole, whole * Fraction(1000, 1001), key=lambda near: abs(near - rate))
 
 
 def _rate(parent: ET.Element, rate: Fraction) -> None:

@@ -19,7 +19,7 @@ import opentimelineio as otio
 from defusedxml.ElementTree import fromstring
 
 from lab.sources import drops, exact_rate
-from lab.timeline import KIND, OURS, exact_seconds, time_range
+from lab.timeline import KIND, OURS, exact_seconds, ours, time_range
 
 VERSION = "1.9"  # the first with media-rep; Final Cut Pro 10.4.9, Resolve 17 and later
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n'
@@ -88,7 +88,7 @@ class _Document:
             for part in (Fraction(0), whole):
                 time, value = _time(base + part / speed), _time(base + part)
                 ET.SubElement(remap, "timept", time=time, value=value, interp="smooth2")
-        if item.metadata.get(OURS, {}).get("mirror"):
+        if ours(item).get("mirror"):
             ET.SubElement(clip, "adjust-transform", scale="-1 1")
         return clip
 

@@ -130,11 +130,12 @@ class _Comparison:
         """Whether two pieces begin with the same frame of one film, at one speed."""
         if one.film != other.film or not one.film or abs(one.speed - other.speed) > SAME:
             return False
-        return abs(one.seconds - other.seconds) < NEARLY / self.films[one.film].rate
+        return self._few(one.seconds - other.seconds, one.film)
 
     def _home(self, piece: Piece) -> int:
-        """The row in whose place most of a piece lies."""
-        best = max(self.slots, key=lambda slot: _overlap(piece, slot))
+        """The row in whose place most of a piece lies; of two, the one that it came from."""
+        origin = self._origin(piece)
+        best = max(self.slots, key=lambda slot: (_overlap(piece, slot), slot is origin))
         if _overlap(piece, best) <= 0:
             where = clock(float(piece.begin / self.rate))
             raise ValueError(
@@ -142,17 +143,18 @@ class _Comparison:
             )
         return best.number
 
-    def _origin(self, slot: Slot, piece: Piece) -> Slot | None:
+    def _origin(self, piece: Piece) -> Slot | None:
         """The place that a piece was taken from: as it says, or by film and second."""
         like = [place for place in self.slots if place.piece.film == piece.film]
         said = [place for place in like if place.number == piece.row]
-        own = [place for place in like if place is slot]
 
-        def far(place: Slot) -> float:
-            moved = piece.at(place.begin, self.rate) if place is slot else piece.seconds
-            return min(abs(piece.seconds - place.piece.seconds), abs(moved - place.piece.seconds))
+        def far(place: Slot) -> tuple[float, int]:
+            onward = place.piece.at(piece.begin, self.rate)  # trimmed, it lies where it lay
+            apart = [abs(piece.seconds - second) for second in (place.piece.seconds, onward)]
+            over = _overlap(piece, place)
+            return min(apart) if over > 0 else apart[0], -over
 
-        return min(said or own + like, key=far, default=None)
+        return min(said or like, key=far, default=None)
 
     def _told(self, slot: Slot, main: Piece | None, found: list[Piece]) -> str:
         """What happened to a row, in a sentence."""
@@ -166,8 +168,8 @@ class _Comparison:
 
     def _answer_told(self, slot: Slot, main: Piece) -> str:
         if not main.film:
-            return "is black now" if slot.piece.film else ""
-        origin = self._origin(slot, main)
+            return "is black now"
+        origin = self._origin(main)
         name = self.films[main.film].name
         if self._keeps(main) and origin is not slot:
             return "shows the trailer itself now"
@@ -178,22 +180,21 @@ class _Comparison:
             return f"shows what answered shot {other}, '{name}' from {clock(main.seconds)}"
         told = []
         slip = main.seconds - slot.piece.at(main.begin, self.rate)
-        exact = main.begin == slot.begin
-        if abs(slip) > (SAME if exact else NEARLY / self.films[main.film].rate):
+        moved = abs(main.seconds - slot.piece.seconds) < SAME  # or not at all
+        trimmed = main.begin != slot.begin and self._few(slip, main.film)
+        if not moved and not trimmed:
             told.append(f"begins {self._amount(slip, main.film)} in '{name}'")
         if abs(main.speed - slot.piece.speed) > SAME:
             told.append(f"runs at {main.speed:.0%} of its speed")
         return ", ".join(told)
 
     def _ends_told(self, slot: Slot, main: Piece) -> list[str]:
-        told = []
-        for what, now, then in (
-            ("begins", main.begin, slot.begin),
-            ("ends", main.end, slot.end),
-        ):
-            if now != then:
-                told.append(f"{what} {_frames(now - then)} on the timeline")
-        return told
+        """How a piece's ends moved; those of what shows nothing go without saying."""
+        if not main.film:
+            return []
+        begin, end = main.begin - slot.begin, main.end - slot.end
+        ends = [("lies", begin)] if begin == end else [("begins", begin), ("ends", end)]
+        return [f"{what} {_frames(count)} on the timeline" for what, count in ends if count]
 
     def _amount(self, seconds: float, film: str) -> str:
         """How much earlier or later, in the film's frames where these are whole."""
@@ -230,28 +231,40 @@ class _Comparison:
     def _answer(self, slot: Slot, piece: Piece) -> dict:
         if not piece.film:
             return {"kind": "black"}
-        origin = self._origin(slot, piece)
+        origin = self._origin(piece)
         donor = self.edit.shots[origin.number] if origin else None
         if self._keeps(piece) and (donor is None or donor.kind == "keep"):
             return {"kind": "keep"}
         if donor is None or donor.kind != "match":
-            answer, moved = {"in_match": piece.seconds, "speed": piece.speed}, True
+            answer = {"in_match": round(piece.seconds, 6), "speed": piece.speed}
+            moved = True
         else:
             answer = donor.model_dump(exclude=PLACE | {"mark"})
             moved = origin is not slot
-            delta = piece.seconds - origin.piece.seconds
-            if abs(delta) > SAME:
-                answer["in_match"] = donor.in_match + delta
+            if moved_by := self._moved(piece, origin):
+                answer["in_match"] = round(donor.in_match + moved_by, 6)
             if abs(piece.speed - origin.piece.speed) > SAME:
                 answer["speed"] = piece.speed
         start, lasts = answer["in_match"], self._at(piece.end) - self._at(piece.begin)
-        answer |= {"kind": "match", "match_film": piece.film, "in_match": round(start, 6)}
+        answer |= {"kind": "match", "match_film": piece.film}
         answer["out_match"] = round(start + lasts * answer["speed"], 6)
         if not _inside(answer.get("match_id", ""), start):
             answer["match_id"], moved = "", True
         if moved:  # the scores spoke of another pair
             answer = {name: value for name, value in answer.items() if name not in JUDGED}
         return answer
+
+    def _moved(self, piece: Piece, origin: Slot) -> float:
+        """How many seconds of the film later a piece begins than where it came from."""
+        moved = piece.seconds - origin.piece.seconds
+        onward = origin.piece.at(piece.begin, self.rate) - origin.piece.seconds
+        trimmed = _overlap(piece, origin) > 0 and self._few(moved - onward, piece.film)
+        # A cut goes to the next whole frame of the film; what is shown when stays as it was.
+        moved = onward if trimmed and piece.begin != origin.begin else moved
+        return moved if abs(moved) > SAME else 0.0
+
+    def _few(self, seconds: float, film: str) -> bool:
+        return abs(seconds) < NEARLY / self.films[film].rate
 
     def _at(self, frame: int) -> float:
         """The trailer's second at a frame."""

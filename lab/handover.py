@@ -19,13 +19,13 @@ from defusedxml import DefusedXmlException
 
 from lab.conform import conform, plan
 from lab.edit import Edit, EditError
-from lab.edl import from_edl, to_edl
+from lab.edl import EdlError, from_edl, to_edl
 from lab.fcp7 import to_fcp7
 from lab.fcpxml import from_fcpxml, to_fcpxml
 from lab.handback import changed, slots_of
-from lab.sources import Films, Source, local_path, timeline_rate
+from lab.sources import Films, Source, local_path, plain, timeline_rate
 from lab.store import write_whole
-from lab.timeline import OURS, Piece, lay_out, pieces, spans
+from lab.timeline import Piece, lay_out, ours, pieces, spans
 
 OUT = (".otio", ".edl", ".xml", ".fcpxml")
 BACK = (".otio", ".edl", ".fcpxml")
@@ -147,7 +147,14 @@ class _Desk:
             A part of a sentence.
         """
         timeline = self._parsed(text)
-        said = timeline.metadata.get(OURS, {}).get("trailer", self.edit.trailer)
+        try:
+            return self._shown(timeline)
+        except (ArithmeticError, otio.exceptions.OTIOError) as error:
+            cause = plain(str(error))[:200]
+            raise ValueError(f"holds times that cannot be read ({cause}).") from None
+
+    def _shown(self, timeline: otio.schema.Timeline) -> list[Piece]:
+        said = ours(timeline).get("trailer", self.edit.trailer)
         if said != self.edit.trailer:
             raise ValueError(
                 f"is the hand-over of another edit, whose trailer is film {said}; name that edit."
@@ -170,13 +177,13 @@ class _Desk:
                 return from_edl(text, self.rate)
             json.loads(text)  # what is nested without end stops here, and not in C++
             timeline = otio.adapters.read_from_string(text, "otio_json")
-        except (ET.ParseError, json.JSONDecodeError, otio.exceptions.OTIOError) as error:
-            cause = " ".join(str(error).split())[:200]
-            raise ValueError(f"is damaged, or no {self.form} timeline ({cause}).") from None
         except DefusedXmlException:
             raise ValueError("declares XML entities, which no editing program does.") from None
         except RecursionError:
             raise ValueError("is nested too deeply for a timeline.") from None
+        except (ET.ParseError, json.JSONDecodeError, otio.exceptions.OTIOError, EdlError) as error:
+            cause = plain(str(error))[:200]
+            raise ValueError(f"is damaged, or no {self.form} timeline ({cause}).") from None
         if not isinstance(timeline, otio.schema.Timeline):
             raise ValueError("is OpenTimelineIO, but no timeline; export the timeline itself.")
         return timeline

@@ -52,12 +52,13 @@ def drops(rate: Fraction) -> bool:
 class Source(NamedTuple):
     """What clips are cut from: a film, or the conformed copy of a stretch of one.
 
-    `first` is the timecode of its first frame, counted in frames; that frame is the film's at
-    `t0` seconds, and every second of the source is `pace` seconds of the film. `row` is the
-    row that a copy was made for.
+    `path` is the film's file, `url` how the timeline names the source. `first` is the timecode
+    of its first frame, counted in frames; that frame is the film's at `t0` seconds, and every
+    second of the source is `pace` seconds of the film. `row` is the row a copy was made for.
     """
 
     film: str
+    path: Path
     url: str
     name: str
     reel: str
@@ -100,12 +101,13 @@ class Films(dict):
 
     def __missing__(self, film_id: str) -> Source:
         path = self.edit.path(film_id)
-        info, rate = probe(path), exact_rate(probe(path).fps)
-        entry = self.edit.films[film_id]
+        info, entry = probe(path), self.edit.films[film_id]
+        rate = exact_rate(info.fps)
         self[film_id] = Source(
             film=film_id,
+            path=path,
             url=relative_url(path, self.folder),
-            name=" ".join(entry.title.split()) or path.stem,
+            name=plain(entry.title) or plain(path.stem),
             reel=self.reels[film_id],
             rate=rate,
             first=_first(timecode(path), rate),
@@ -135,12 +137,21 @@ def _first(start: str, rate: Fraction) -> int:
         return 0
 
 
+def plain(text: str) -> str:
+    """A name on one line, without what XML or an EDL cannot hold.
+
+    >>> plain("Der müde Tod:\\n Ein Volkslied\\x00")
+    'Der müde Tod: Ein Volkslied'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def reels(edit: Edit) -> dict[str, str]:
     """Reel names as an EDL takes them: eight of A-Z and 0-9 at most, every film its own."""
     names: dict[str, str] = {}
     for film_id, entry in edit.films.items():
-        plain = unicodedata.normalize("NFKD", entry.title or Path(entry.path).stem).upper()
-        whole = re.sub("[^A-Z0-9]", "", plain)[:8] or "FILM"
+        letters = unicodedata.normalize("NFKD", entry.title or Path(entry.path).stem).upper()
+        whole = re.sub("[^A-Z0-9]", "", letters)[:8] or "FILM"
         name, count = whole, 1
         while name in names.values():
             count += 1

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import opentimelineio as otio
 
 from lab.edit import Edit, Row
-from lab.sources import Films, Source, exact_rate
+from lab.sources import Films, Source, exact_rate, plain
 from lab.video import EPSILON, Player
 
 OURS = "lab"  # the name of our metadata
@@ -66,7 +66,7 @@ def lay_out(
         answer.metadata[OURS] = {"row": number, **row.model_dump(mode="json", exclude_none=True)}
         below.append(answer)
         above.append(twin)
-    timeline = otio.schema.Timeline(Path(edit.films[edit.trailer].path).stem)
+    timeline = otio.schema.Timeline(plain(Path(edit.films[edit.trailer].path).stem))
     timeline.metadata[OURS] = edit.model_dump(mode="json", exclude={"shots"}, exclude_none=True)
     timeline.tracks.extend([below, above] if copies is None else [below])
     if trailer.sound and copies is None:
@@ -100,11 +100,11 @@ def _answer(
     if row.kind == "keep":
         return twin.clone()
     film = films[row.match_film]
-    start = in_point(film, films.edit.path(row.match_film), row.in_match)
+    start = in_point(film, row.in_match)
     return _clip(f"{row.position:03} {film.name}", film, start, frames, rate, row.speed)
 
 
-def in_point(film: Source, path: Path, seconds: float) -> int:
+def in_point(film: Source, seconds: float) -> int:
     """The frame that stands for a second of a film.
 
     That is the one on show. Between the frames of the grid, where a film's rate varies or
@@ -113,7 +113,7 @@ def in_point(film: Source, path: Path, seconds: float) -> int:
     start = film.frame(seconds)
     if abs(film.seconds(start) - seconds) <= EPSILON:
         return start
-    player = Player(path, seconds)
+    player = Player(film.path, seconds)
     shown = float(player.at(seconds).time)
     player.close()
     return film.frame(shown)
@@ -190,7 +190,7 @@ def pieces(
             raise ValueError(f"holds a compound clip ({item.name}); break it apart first.")
         source, speed = find(item), _speed(item)
         start = round(exact_seconds(item.trimmed_range().start_time) * source.rate)
-        row = item.metadata.get(OURS, {}).get("row", source.row)
+        row = ours(item).get("row", source.row)
         yield Piece(
             round(begin * rate),
             round(at * rate),
@@ -199,6 +199,12 @@ def pieces(
             speed * source.pace,
             row if isinstance(row, int) else None,
         )
+
+
+def ours(thing: otio.core.SerializableObjectWithMetadata) -> dict:
+    """Our metadata on a clip or timeline; none where somebody else wrote under our name."""
+    found = thing.metadata.get(OURS)
+    return dict(found) if hasattr(found, "items") else {}
 
 
 def _speed(clip: otio.schema.Clip) -> float:
