@@ -5,6 +5,7 @@ Reference: https://www.edlmax.com/EdlMaxHelp/Edl/maxguide.html
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,11 +13,7 @@ import opentimelineio as otio
 
 from lab.edit import Edit
 from lab.sources import drops, plain
-from lab.timeline import OURS, time_range
-
-
-class EdlError(Exception):
-    """A text that is no EDL, in the adapter's words."""
+from lab.timeline import OURS, parsed, time_range
 
 
 def to_edl(timeline: otio.schema.Timeline, edit: Edit, rate: Fraction) -> str:
@@ -43,12 +40,11 @@ def from_edl(text: str, rate: Fraction) -> otio.schema.Timeline:
 
     Raises
     ------
-    EdlError
+    Unreadable
     """
-    try:
-        timeline = otio.adapters.read_from_string(text, "cmx_3600", rate=float(rate))
-    except Exception as error:  # the adapter raises whatever it stumbles over
-        raise EdlError(f"{error}" or type(error).__name__) from None
+    # Of an even speed (M2) the adapter reads the timecode with colons only.
+    plain_speeds = re.sub(r"^M2.*$", lambda line: line[0].replace(";", ":"), text, flags=re.M)
+    timeline = parsed(plain_speeds, "cmx_3600", rate=float(rate))
     hour = _hour(";" in text, rate)
     for track in timeline.video_tracks():
         start = -track.source_range.start_time.value if track.source_range else 0

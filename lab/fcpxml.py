@@ -19,7 +19,7 @@ import opentimelineio as otio
 from defusedxml.ElementTree import fromstring
 
 from lab.sources import drops, exact_rate
-from lab.timeline import KIND, OURS, exact_seconds, ours, time_range
+from lab.timeline import KIND, OURS, TimelineError, exact_seconds, ours, time_range
 
 VERSION = "1.9"  # the first with media-rep; Final Cut Pro 10.4.9, Resolve 17 and later
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n'
@@ -146,11 +146,17 @@ def _time(seconds: Fraction) -> str:
     return f"{top}s" if below == 1 else f"{top}/{below}s"
 
 
+def _lane(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,4}", text):
+        raise TimelineError(f"says {text!r} where the number of a lane belongs.")
+    return int(text)
+
+
 def _seconds(text: str | None) -> Fraction:
     """Seconds that FCPXML wrote; 0 where it wrote none."""
     told = re.fullmatch(r"(-?\d{1,19})(?:/(0*[1-9]\d{0,18}))?s", text or "0s")
     if not told:
-        raise ValueError(f"says {text!r} where a time such as 1001/24000s belongs.")
+        raise TimelineError(f"says {text!r} where a time such as 1001/24000s belongs.")
     return Fraction(int(told[1]), int(told[2] or 1))
 
 
@@ -171,14 +177,14 @@ def from_fcpxml(text: str) -> otio.schema.Timeline:
 
     Raises
     ------
-    ValueError, ElementTree.ParseError, defusedxml.DefusedXmlException
+    TimelineError, ElementTree.ParseError, defusedxml.DefusedXmlException
         Where it is no FCPXML, holds no timeline, or one that cannot be read; part of a sentence.
     """
     root = fromstring(text)
     sequence = root.find(".//project/sequence")
     spine = sequence.find("spine") if sequence is not None else None
     if root.tag != "fcpxml" or spine is None:
-        raise ValueError("holds no FCPXML project with a timeline; export the project as XML.")
+        raise TimelineError("holds no FCPXML project with a timeline; export the project as XML.")
     reading = _Reading(root, sequence)
     reading.storyline(spine, 0, -_seconds(sequence.get("tcStart")))
     return reading.timeline()
@@ -191,6 +197,7 @@ class _Reading:
         self.resources = {element.get("id"): element for element in root.iterfind("resources/*")}
         self.rate = self._rate(sequence.get("format"))
         self.found: list[_Placed] = []
+        self.transitions = 0
 
     def timeline(self) -> otio.schema.Timeline:
         lanes = defaultdict(list)
@@ -201,6 +208,7 @@ class _Reading:
         if not any(lane < 0 for lane in pictures):
             lanes[False, -1] = []
         timeline = otio.schema.Timeline()
+        timeline.metadata["fcpxml"] = {"transitions": self.transitions}
         for sound, lane in sorted(lanes):
             kind = KIND.Audio if sound else KIND.Video
             timeline.tracks.append(self._track(lanes[sound, lane], f"lane {lane}", kind))
@@ -211,7 +219,7 @@ class _Reading:
         for placed in found:
             missing = round((placed.begin - at) * self.rate)
             if missing < 0:
-                raise ValueError(f"lays two clips over each other ({placed.clip.name}, {name}).")
+                raise TimelineError(f"lays two clips over each other ({placed.clip.name}, {name}).")
             if missing:
                 gap = time_range(0, self.rate, missing, self.rate)
                 track.append(otio.schema.Gap(source_range=gap))
@@ -224,6 +232,7 @@ class _Reading:
         at = -shift
         for item in spine:
             if item.tag == "transition":
+                self.transitions += 1
                 continue
             at = _seconds(item.get("offset")) if item.get("offset") else at
             self._item(item, lane, at + shift)
@@ -233,7 +242,7 @@ class _Reading:
         asset = self._asset(item)
         start = self._start(item, asset)
         if item.tag not in ("gap", "asset-clip", "clip", "video", "audio"):
-            raise ValueError(
+            raise TimelineError(
                 f"holds a {item.tag} ({item.get('name', 'no name')}), which no edit can hold; "
                 "break it apart, or take it out."
             )
@@ -244,10 +253,11 @@ class _Reading:
             if child.get("lane") is None:
                 continue
             place = begin + _seconds(child.get("offset")) - start
+            beside = _lane(child.get("lane"))
             if child.tag == "spine":
-                self.storyline(child, int(child.get("lane")), place)
+                self.storyline(child, beside, place)
             else:
-                self._item(child, int(child.get("lane")), place)
+                self._item(child, beside, place)
 
     def _clip(self, item: ET.Element, asset: ET.Element, start: Fraction) -> otio.schema.Clip:
         media, own = asset.find("media-rep"), self._rate(asset.get("format"))
@@ -288,7 +298,9 @@ class _Reading:
         frame = self.resources.get(name)
         step = _seconds(frame.get("frameDuration")) if frame is not None else 0
         if step <= 0:
-            raise ValueError(f"names a format without a rate ({name}); set one, and export again.")
+            raise TimelineError(
+                f"names a format without a rate ({name}); set one, and export again."
+            )
         return exact_rate(float(1 / step))
 
 
@@ -302,6 +314,6 @@ def _mapped(item: ET.Element, start: Fraction) -> tuple[Fraction, Fraction]:
     (time, value), (later, behind) = points[0], points[-1]
     if len(points) > 2 or later == time:
         name = item.get("name", "")
-        raise ValueError(f"changes the speed within a clip ({name}); make it even.")
+        raise TimelineError(f"changes the speed within a clip ({name}); make it even.")
     speed = (behind - value) / (later - time)
     return value + (start - time) * speed, speed

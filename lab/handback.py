@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from lab.edit import Edit, Row
 from lab.render import clock
 from lab.sources import Films
-from lab.timeline import Piece
+from lab.timeline import Piece, TimelineError
 
 SAME = 1e-4  # seconds, and parts of a speed: less than any change a person makes
 NEARLY = 0.6  # of a film's frames: where rates differ, a cut goes to the next whole frame
@@ -57,7 +57,7 @@ def changed(
 
     Raises
     ------
-    ValueError
+    TimelineError
         Part of a sentence: two things shown at once, or what no row can hold.
     """
     return _Comparison(edit, slots, films, rate).rows(after)
@@ -138,7 +138,7 @@ class _Comparison:
         best = max(self.slots, key=lambda slot: (_overlap(piece, slot), slot is origin))
         if _overlap(piece, best) <= 0:
             where = clock(float(piece.begin / self.rate))
-            raise ValueError(
+            raise TimelineError(
                 f"shows a clip at {where} of the trailer, where the edit has no shot; move it."
             )
         return best.number
@@ -225,7 +225,9 @@ class _Comparison:
             row = Row(**{**answer, **place, "pinned": True})
         except ValidationError as error:
             why = error.errors()[0]["msg"].lower()
-            raise ValueError(f"makes of shot {here.position} what no edit holds ({why}).") from None
+            raise TimelineError(
+                f"makes of shot {here.position} what no edit holds ({why})."
+            ) from None
         return row.model_copy(update={"mark": row.decision()})
 
     def _answer(self, slot: Slot, piece: Piece) -> dict:
@@ -277,7 +279,7 @@ def _in_order(after: list[Piece]) -> list[Piece]:
     after = sorted(piece for piece in after if piece.begin < piece.end)
     for one, other in pairwise(after):
         if other.begin < one.end:
-            raise ValueError(
+            raise TimelineError(
                 f"shows two clips for one frame of the trailer (frame {other.begin}); lay the "
                 "matches on one track, and the trailer's own clips once each above them."
             )

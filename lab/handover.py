@@ -11,22 +11,36 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import opentimelineio as otio
 from defusedxml import DefusedXmlException
+from tqdm.auto import tqdm
 
 from lab.conform import conform, plan
 from lab.edit import Edit, EditError
-from lab.edl import EdlError, from_edl, to_edl
+from lab.edl import from_edl, to_edl
 from lab.fcp7 import to_fcp7
 from lab.fcpxml import from_fcpxml, to_fcpxml
 from lab.handback import changed, slots_of
-from lab.sources import Films, Source, local_path, plain, timeline_rate
+from lab.sources import Films, Source, local_path, plain
 from lab.store import write_whole
-from lab.timeline import Piece, lay_out, ours, pieces, spans
+from lab.timeline import (
+    Piece,
+    TimelineError,
+    Unreadable,
+    exact_seconds,
+    lay_out,
+    ours,
+    parsed,
+    pieces,
+    spans,
+)
 
+ODDITIES = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+ODDITIES += (otio.exceptions.OTIOError,)  # what odd values in a timeline may lead to
 OUT = (".otio", ".edl", ".xml", ".fcpxml")
 BACK = (".otio", ".edl", ".fcpxml")
 LARGEST = 64 * 2**20  # bytes of a timeline that is read; a feature's is some 5 MB
@@ -65,13 +79,19 @@ def hand_over(edit: Edit, out) -> list[Path]:
     if not edit.shots:
         raise EditError(f"{out}: the edit has no shots to hand over; run `lab match`.")
     desk = _Desk(edit, out)
-    made = []
-    for copy in (desk.copies or {}).values():
-        made.append(out.parent / unquote(copy.url))
-        made[-1].parent.mkdir(parents=True, exist_ok=True)
-        conform(edit, copy, made[-1])
-    write_whole(out, desk.text())
-    return [out, *made]
+    text, copies = desk.text(), [*(desk.copies or {}).values()]
+    places = [out.parent / unquote(copy.url) for copy in copies]
+    try:
+        for copy, place in zip(
+            tqdm(copies, desc="copies", disable=not copies), places, strict=True
+        ):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            conform(edit, copy, place)
+        write_whole(out, text)
+    except OSError as error:
+        why = error.strerror or error
+        raise EditError(f"{out}: could not be written ({why}); check the folder.") from None
+    return [out, *places]
 
 
 def hand_back(edit: Edit, changed_path) -> tuple[Edit, list[str]]:
@@ -107,12 +127,26 @@ def hand_back(edit: Edit, changed_path) -> tuple[Edit, list[str]]:
         before = desk.read(desk.text())
         after = desk.read(text)
         places = spans(edit, desk.films[edit.trailer], desk.rate)
-        slots = slots_of(places, before)
-        rows, changes = changed(edit, slots, after, desk.films, desk.rate)
-    except ValueError as error:
+        slots = slots_of(places, before.shown)
+        rows, changes = changed(edit, slots, after.shown, desk.films, desk.rate)
+    except TimelineError as error:
         raise EditError(f"{path}: {error}") from None
-    found = edit.model_copy(deep=True, update={"shots": rows})
-    return found, changes
+    if after.mixed:
+        what = (
+            "a dissolve or wipe is" if after.mixed == 1 else f"{after.mixed} dissolves or wipes are"
+        )
+        changes.append(f"{what} cut hard: an edit knows none.")
+    if after.heard != before.heard:
+        changes.append("the sound was changed: an edit plays the trailer's own.")
+    return edit.model_copy(deep=True, update={"shots": rows}), changes
+
+
+class Held(NamedTuple):
+    """What a timeline shows and plays, and how many dissolves it has."""
+
+    shown: list[Piece]
+    heard: list[tuple]
+    mixed: int
 
 
 class _Desk:
@@ -122,7 +156,7 @@ class _Desk:
         self.edit, self.path, self.form = edit, path, path.suffix.lower()
         self.films = Films(edit, path.parent)
         self.trailer = self.films[edit.trailer]
-        self.rate = timeline_rate(float(self.trailer.rate))
+        self.rate = self.trailer.rate
         folder = f"{path.stem}-media"
         edl = self.form == ".edl"
         self.copies = plan(edit, self.films, self.rate, folder) if edl else None
@@ -138,34 +172,35 @@ class _Desk:
             return to_edl(timeline, self.edit, self.rate)
         return otio.adapters.write_to_string(timeline, "otio_json")
 
-    def read(self, text: str) -> list[Piece]:
-        """What a timeline shows for every frame of the trailer.
+    def read(self, text: str) -> Held:
+        """What a timeline holds, in frames of the trailer.
 
         Raises
         ------
-        ValueError
-            A part of a sentence.
+        TimelineError
         """
         timeline = self._parsed(text)
-        try:
-            return self._shown(timeline)
-        except (ArithmeticError, otio.exceptions.OTIOError) as error:
-            cause = plain(str(error))[:200]
-            raise ValueError(f"holds times that cannot be read ({cause}).") from None
-
-    def _shown(self, timeline: otio.schema.Timeline) -> list[Piece]:
         said = ours(timeline).get("trailer", self.edit.trailer)
         if said != self.edit.trailer:
-            raise ValueError(
+            raise TimelineError(
                 f"is the hand-over of another edit, whose trailer is film {said}; name that edit."
             )
+        try:
+            return Held(self._shown(timeline), _heard(timeline, self.rate), _mixed(timeline))
+        except ODDITIES as error:
+            cause = plain(str(error))[:200]
+            raise TimelineError(f"holds what cannot be read ({cause}); export it anew.") from None
+
+    def _shown(self, timeline: otio.schema.Timeline) -> list[Piece]:
         shown = [list(pieces(track, self.rate, self.find)) for track in timeline.video_tracks()]
         if not shown:
-            raise ValueError("holds no video track; export the whole timeline.")
+            raise TimelineError("holds no video track; export the whole timeline.")
         if self.form == ".edl":
             return shown[0]
         if len(shown) == 1:
-            raise ValueError("holds one video track; the matches belong below, the trailer above.")
+            raise TimelineError(
+                "holds one video track; the matches belong below, the trailer above."
+            )
         *below, above = shown
         return list(_under(chain(*below), above, self.trailer, self.rate))
 
@@ -176,16 +211,16 @@ class _Desk:
             if self.form == ".edl":
                 return from_edl(text, self.rate)
             json.loads(text)  # what is nested without end stops here, and not in C++
-            timeline = otio.adapters.read_from_string(text, "otio_json")
+            timeline = parsed(text, "otio_json")
         except DefusedXmlException:
-            raise ValueError("declares XML entities, which no editing program does.") from None
+            raise TimelineError("declares XML entities, which no editing program does.") from None
         except RecursionError:
-            raise ValueError("is nested too deeply for a timeline.") from None
-        except (ET.ParseError, json.JSONDecodeError, otio.exceptions.OTIOError, EdlError) as error:
+            raise TimelineError("is nested too deeply for a timeline.") from None
+        except (ET.ParseError, json.JSONDecodeError, Unreadable) as error:
             cause = plain(str(error))[:200]
-            raise ValueError(f"is damaged, or no {self.form} timeline ({cause}).") from None
+            raise TimelineError(f"is damaged, or no {self.form} timeline ({cause}).") from None
         if not isinstance(timeline, otio.schema.Timeline):
-            raise ValueError("is OpenTimelineIO, but no timeline; export the timeline itself.")
+            raise TimelineError("is OpenTimelineIO, but no timeline; export the timeline itself.")
         return timeline
 
     def find(self, clip: otio.schema.Clip) -> Source:
@@ -193,7 +228,7 @@ class _Desk:
 
         Raises
         ------
-        ValueError
+        TimelineError
             If the edit knows it not.
         """
         url = getattr(clip.media_reference, "target_url", "") or ""
@@ -208,7 +243,7 @@ class _Desk:
             film = self.films.named(path)
             if film:
                 return self.films[film]
-        raise ValueError(self._unknown(clip.name, path, url))
+        raise TimelineError(self._unknown(clip.name, path, url))
 
     def _unknown(self, name: str, path: Path | None, url: str) -> str:
         what = f"shows {url or 'a clip without a file'} ({name or 'no name'})"
@@ -217,12 +252,34 @@ class _Desk:
                 f"{what}, which is none of the copies that this edit is handed over with; is it "
                 "the hand-over of another edit, or of this one before it changed?"
             )
-        if path is not None and path.is_file():
+        if path is None or path.resolve().parent not in self.films.folders():
+            return (
+                f"{what}, which lies in none of the folders of this edit's films; is it the "
+                "hand-over of another edit? Else put the film beside the others."
+            )
+        if path.is_file():
             return (
                 f"{what}, a film that the edit does not name; run `lab ingest` on it, add it under "
                 "films: in the edit, and try again."
             )
-        return f"{what}, no film of this edit; is it the hand-over of another?"
+        return f"{what}, which is no film of this edit, and not there; is it of another edit?"
+
+
+def _heard(timeline: otio.schema.Timeline, rate: Fraction) -> list[tuple]:
+    """What is played: where from, where to, which file from where on."""
+    heard = []
+    for track in timeline.audio_tracks():
+        for clip in track.find_clips():
+            place, start = track.range_of_child(clip), clip.trimmed_range().start_time
+            times = [exact_seconds(time) for time in (place.start_time, place.duration, start)]
+            file = getattr(clip.media_reference, "target_url", "").rpartition("/")[2]
+            heard.append((*(round(time * rate) for time in times), file))
+    return heard
+
+
+def _mixed(timeline: otio.schema.Timeline) -> int:
+    found = timeline.find_children(otio.schema.Transition)
+    return len(found) + timeline.metadata.get("fcpxml", {}).get("transitions", 0)
 
 
 def _under(
@@ -232,7 +289,7 @@ def _under(
     runs: list[Piece] = []
     for piece in above:
         if piece.film != trailer.film or piece.speed != 1:
-            raise ValueError(
+            raise TimelineError(
                 "changes the trailer on the upper track; only what answers it can be changed."
             )
         onward = runs[-1].at(piece.begin, rate) if runs else piece.seconds

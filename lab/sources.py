@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -102,7 +102,8 @@ class Films(dict):
     def __missing__(self, film_id: str) -> Source:
         path = self.edit.path(film_id)
         info, entry = probe(path), self.edit.films[film_id]
-        rate = exact_rate(info.fps)
+        # Films count in frames of their own; the trailer in the timeline's, whatever its rate.
+        rate = timeline_rate(info.fps) if film_id == self.edit.trailer else exact_rate(info.fps)
         self[film_id] = Source(
             film=film_id,
             path=path,
@@ -118,12 +119,21 @@ class Films(dict):
         )
         return self[film_id]
 
-    def named(self, path: Path) -> str | None:
-        """The film that a file is; by its name alone where it lay on another machine."""
+    def places(self) -> dict[str, Path]:
+        """Where those films lie that are there."""
         places = {}
         for film_id in self.edit.films:
-            with contextlib.suppress(EditError):  # a film that is gone
+            with contextlib.suppress(EditError):
                 places[film_id] = self.edit.path(film_id).resolve()
+        return places
+
+    def folders(self) -> set[Path]:
+        """The folders in which a film may be looked for."""
+        return {self.folder, *(place.parent for place in self.places().values())}
+
+    def named(self, path: Path) -> str | None:
+        """The film that a file is; by its name alone where it lay on another machine."""
+        places = self.places()
         same = [film_id for film_id, place in places.items() if place == path.resolve()]
         like = [film_id for film_id, place in places.items() if place.name == path.name]
         return next(iter(same), None) or (like[0] if len(like) == 1 else None)
@@ -171,6 +181,8 @@ def relative_url(path: Path, folder: Path) -> str:
 
 def local_path(url: str, folder: Path) -> Path | None:
     """The file that a URL, as editing programs write it, names; None if it is on no disk here."""
+    if re.match(r"[A-Za-z]:[\\/]", url):  # a path of Windows, and no URL
+        url = PureWindowsPath(url).as_uri()
     parts = urlsplit(url)
     if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
         return None

@@ -7,6 +7,7 @@ trailer's seconds and not from each other's lengths, so that no gap of a frame a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -143,8 +144,37 @@ def time_range(
 
 
 def exact_seconds(time: otio.opentime.RationalTime) -> Fraction:
-    """A time in seconds; rates such as 23.98 are taken for what they mean."""
+    """A time in seconds; rates such as 23.98 are taken for what they mean.
+
+    Raises
+    ------
+    TimelineError
+        If it is no number.
+    """
+    if not (math.isfinite(time.value) and math.isfinite(time.rate) and time.rate > 0.1):
+        raise TimelineError(f"holds a time that is no number ({time}); export it anew.")
     return Fraction(time.value) / exact_rate(time.rate)
+
+
+class TimelineError(Exception):
+    """A part of a sentence, from its verb on: what of a timeline no edit can hold."""
+
+
+class Unreadable(Exception):
+    """A text that is not in the format it should be, in the words of who tried to read it."""
+
+
+def parsed(text: str, adapter: str, **more) -> otio.schema.Timeline:
+    """What an adapter of OpenTimelineIO makes of a text.
+
+    Raises
+    ------
+    Unreadable
+    """
+    try:
+        return otio.adapters.read_from_string(text, adapter, **more)
+    except Exception as error:  # adapters raise whatever they stumble over
+        raise Unreadable(str(error) or type(error).__name__) from None
 
 
 class Piece(NamedTuple):
@@ -176,8 +206,8 @@ def pieces(
 
     Raises
     ------
-    ValueError
-        A part of a sentence: what lies there that no edit can hold.
+    TimelineError
+        What lies there that no edit can hold.
     """
     at = -exact_seconds(track.source_range.start_time) if track.source_range else Fraction(0)
     for item in track:
@@ -187,9 +217,11 @@ def pieces(
         if isinstance(item, otio.schema.Gap) or not item.enabled or not track.enabled:
             continue
         if not isinstance(item, otio.schema.Clip):
-            raise ValueError(f"holds a compound clip ({item.name}); break it apart first.")
+            raise TimelineError(f"holds a compound clip ({item.name}); break it apart first.")
         source, speed = find(item), _speed(item)
         start = round(exact_seconds(item.trimmed_range().start_time) * source.rate)
+        if not -source.rate < start - source.first < source.length + source.rate:
+            raise TimelineError(f"begins a clip outside its film ({item.name}); trim it.")
         row = ours(item).get("row", source.row)
         yield Piece(
             round(begin * rate),
@@ -213,9 +245,9 @@ def _speed(clip: otio.schema.Clip) -> float:
         if isinstance(effect, otio.schema.LinearTimeWarp):
             speed *= effect.time_scalar
         elif isinstance(effect, otio.schema.TimeEffect):
-            raise ValueError(f"changes the speed within a clip ({clip.name}); make it even.")
+            raise TimelineError(f"changes the speed within a clip ({clip.name}); make it even.")
     if not 0 < speed <= 4:
-        raise ValueError(
+        raise TimelineError(
             f"plays a clip at {speed:.0%} of its speed ({clip.name}); an edit knows speeds above "
             "0 up to 400 %."
         )

@@ -4,6 +4,7 @@ import json
 import re
 from collections import namedtuple
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.conform import plan
-from lab.edit import Edit, FilmEntry, Row, load_edit
+from lab.edit import Edit, EditError, FilmEntry, Row, load_edit
 from lab.edl import from_edl, to_edl
 from lab.fcp7 import to_fcp7
 from lab.fcpxml import from_fcpxml, to_fcpxml
@@ -189,7 +190,7 @@ def fcp7_tracks(path, rate):
 
 
 def count(tc, rate):
-    """Frames of a timecode; after a semicolon two numbers a minute are left out, but every tenth."""
+    """Frames of a timecode; with a semicolon two numbers a minute are left out, but each tenth."""
     hours, minutes, seconds, frames = map(int, re.split("[:;]", tc))
     base = round(rate)
     whole = ((hours * 60 + minutes) * 60 + seconds) * base + frames
@@ -765,3 +766,209 @@ def test_no_frame_is_lost_or_doubled(rate, shots, first):
         assert [(a - hour, b - hour) for *_, a, b in edl_events(text, rate)] == [
             want[:2] for want in wanted
         ]
+
+
+def test_a_trailer_that_starts_late_at_a_rate_no_program_has(film, uncopied, tmp_path):
+    """18 frames a second lie on a timeline of 23.976; seconds are the trailer's own."""
+    trailer = tmp_path / "t.mp4"
+    numbered_film(trailer, (72,), times=[3 + Fraction(n, 18) for n in range(72)])
+    films = {"t": FilmEntry(path="t.mp4"), "a": FilmEntry(path=str(film("2997.mov")))}
+    cuts = [3 + Fraction(n, 18) for n in (0, 7, 20, 33, 54, 72)]
+    rows = [
+        Row(position=n + 1, in_query=float(a), out_query=float(b), match_film="a", in_match=n / 2)
+        for n, (a, b) in enumerate(pairwise(cuts))
+    ]
+    edit = Edit(trailer="t", encoder="-", calibration="-", films=films, shots=rows)
+    edit._folder = tmp_path
+    rate = RATES[0]
+    ends = [round((cut - 3) * rate) for cut in cuts[1:]]
+    for suffix, program in ((".otio", InOtio), (".fcpxml", InFcpxml), (".edl", InEdl)):
+        path, *_ = hand_over(edit, tmp_path / f"late{suffix}")
+        assert hand_back(edit, path) == (edit, [])
+        saved = program(path, rate)
+        hour = 3600 * 24 if suffix == ".edl" else 0
+        assert [cell[0] + cell[1] - hour for cell in saved.cells.values()] == ends
+        saved.cells[5][1] -= 12
+        saved.save()
+        back, changes = hand_back(edit, path)
+        cut = 3 + float((ends[-1] - 12) / rate)
+        assert back.shots[4].out_query == back.shots[5].in_query == pytest.approx(cut, abs=1e-6)
+        assert back.shots[5].out_query == float(cuts[-1]) and back.shots[5].kind == "black"
+        assert changes == ["shot 5: ends 12 frames earlier on the timeline."]
+
+
+@pytest.mark.parametrize("rate", [RATES[0], RATES[1]], ids=NAMES[:2])
+def test_a_speed_that_an_edl_brings_bends_the_copy(cinema, uncopied, rate):
+    edit = cinema(rate)
+    path, *_ = hand_over(edit, edit._folder / "slow.edl")
+    saved = InEdl(path, rate)
+    saved.save()
+    _, lasts, start, reel = saved.cells[4]  # its copy runs at half speed already
+    line = next(line for line in path.read_text("utf-8").splitlines() if reel in line)
+    half = line.replace(_tc(start + lasts, rate), _tc(start + lasts // 2, rate), 1)
+    half += f"\nM2   {reel}       {float(rate) / 2:05.1f}                {_tc(start, rate)}"
+    path.write_text(path.read_text("utf-8").replace(line, half), "utf-8")
+    back, changes = hand_back(edit, path)
+    assert back.shots[3].speed == pytest.approx(0.25, abs=1e-3)
+    assert back.shots[3].in_match == edit.shots[3].in_match
+    assert changes == ["shot 4: runs at 25% of its speed."]
+
+
+def test_dissolves_and_new_sound_are_told(cinema):
+    edit = cinema(RATES[0])
+    (path,) = hand_over(edit, edit._folder / "mixed.otio")
+    timeline = otio.adapters.read_from_file(str(path))
+    half = otio.opentime.RationalTime(4, float(RATES[0]))
+    mix = otio.schema.Transition("dissolve", "SMPTE_Dissolve", half, half)
+    timeline.tracks[0].insert(1, mix)
+    lasting(timeline.tracks[2][0], -10)
+    otio.adapters.write_to_file(timeline, str(path))
+    back, changes = hand_back(edit, path)
+    assert back == edit and changes == [
+        "a dissolve or wipe is cut hard: an edit knows none.",
+        "the sound was changed: an edit plays the trailer's own.",
+    ]
+
+
+# What is no hand-over of this edit, and what its one sentence says.
+GONE = "does not exist"
+BAD = {
+    "absent.otio": (None, GONE),
+    "text.otio": ("hello", "is damaged, or no .otio timeline"),
+    "empty.fcpxml": ("", "is damaged, or no .fcpxml timeline"),
+    "empty.edl": ("", "holds no video track"),
+    "text.edl": ("hello", "is damaged, or no .edl timeline"),
+    "latin.edl": ("TITLE: \u00e9".encode("latin-1"), "is no text in UTF-8"),
+    "deep.otio": ("[" * 100_000, "is nested too deeply"),
+    "clip.otio": ('{"OTIO_SCHEMA": "Gap.1"}', "is OpenTimelineIO, but no timeline"),
+    "other.xml": ("<xmeml/>", "is no timeline that lab reads; save it as .otio, .edl or .fcpxml"),
+    "page.fcpxml": ("<html/>", "holds no FCPXML project"),
+    "entity.fcpxml": (
+        '<!DOCTYPE a [<!ENTITY a "b"><!ENTITY c "&a;&a;">]><a>&c;</a>',
+        "declares XML entities",
+    ),
+    "outside.fcpxml": (
+        '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><a>&a;</a>',
+        "declares XML entities",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_timeline_is_told_in_a_sentence(cinema, tmp_path, name):
+    content, why = BAD[name]
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(EditError, match=re.escape(why)) as told:
+        hand_back(cinema(RATES[0]), path)
+    message = str(told.value)
+    assert message.startswith(f"{path}: ") and message.endswith((".", "?"))
+    assert "\n" not in message and len(message) < 400 + len(str(path))
+
+
+SPOILT = {
+    "another edit": ('"trailer": "0123456789ab"', '"trailer": "ffffffffffff"', "of another edit"),
+    "unknown": ("../A%20Trip.mp4", "../Other.mp4", "which is no film of this edit, and not there"),
+    "not named": ("../A%20Trip.mp4", "../New.mp4", "a film that the edit does not name; run"),
+    "climbs out": ("../A%20Trip.mp4", "../../../../../etc/passwd", "lies in none of the folders"),
+    "the net": ("../A%20Trip.mp4", "http://example.org/a.mp4", "lies in none of the folders"),
+    "nul": ("../A%20Trip.mp4", "..%00/x", "lies in none of the folders"),
+    "no rate": ('"rate": 25.0', '"rate": 0.0', "a time that is no number"),
+    "no number": ('"value": 50.0', '"value": NaN', "a time that is no number"),
+    "outside": ('"value": 50.0', '"value": 1e9', "begins a clip outside its film"),
+    "too fast": ('"time_scalar": 0.5', '"time_scalar": 5', "plays a clip at 500% of its speed"),
+    "backwards": ('"time_scalar": 0.5', '"time_scalar": -1', "plays a clip at -100% of its speed"),
+    "ramp": ('"OTIO_SCHEMA": "LinearTimeWarp.1"', '"OTIO_SCHEMA": "TimeEffect.1"', "speed within"),
+    "one track": ('"kind": "Video"', '"kind": "Audio"', "holds no video track"),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_what_no_edit_can_hold_is_told_in_a_sentence(cinema, tmp_path, how):
+    old, new, why = SPOILT[how]
+    edit = cinema(RATES[0])
+    (edit._folder.parent / "New.mp4").write_bytes(b"")
+    (path,) = hand_over(edit, edit._folder / "spoilt.otio")
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(EditError, match=re.escape(why)) as told:
+        hand_back(edit, path)
+    assert str(told.value).startswith(f"{path}: ") and "\n" not in str(told.value)
+
+
+def test_an_edl_of_other_copies_and_one_that_is_too_large(cinema, uncopied, monkeypatch):
+    edit = cinema(RATES[0])
+    path, *copies = hand_over(edit, edit._folder / "other.edl")
+    path.write_text(path.read_text("utf-8").replace(copies[0].stem, "B001C003"), "utf-8")
+    with pytest.raises(EditError, match=r"other\.edl: shows .*B001C003.*none of the copies"):
+        hand_back(edit, path)
+    monkeypatch.setattr("lab.handover.LARGEST", 100)
+    with pytest.raises(EditError, match=r"other\.edl: is .* MB, more than"):
+        hand_back(edit, path)
+
+
+def test_nothing_is_written_where_it_cannot_be_whole(cinema, tmp_path):
+    edit = cinema(RATES[0])
+    with pytest.raises(EditError, match=r"cut\.avi: is no timeline that lab writes"):
+        hand_over(edit, tmp_path / "cut.avi")
+    gone = edit.model_copy(deep=True)
+    gone.films[TRIP] = FilmEntry(path="gone.mp4")
+    bare = edit.model_copy(deep=True, update={"shots": []})
+    (tmp_path / "file").write_text("")
+    for suffix in (".otio", ".edl", ".xml", ".fcpxml"):
+        with pytest.raises(EditError, match=r"gone\.mp4: is not there"):
+            hand_over(gone, tmp_path / f"cut{suffix}")
+        with pytest.raises(EditError, match="the edit has no shots"):
+            hand_over(bare, tmp_path / f"cut{suffix}")
+        with pytest.raises(EditError, match=r"could not be written|file"):
+            hand_over(edit, tmp_path / "file" / f"cut{suffix}")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_names_that_are_hard_on_xml_and_edl(cinema, uncopied):
+    edit = cinema(RATES[3]).model_copy(deep=True)
+    edit._folder = cinema(RATES[3])._folder
+    edit.films[TRIP] = edit.films[TRIP].model_copy(
+        update={"title": 'A <"Trip"> & \x0b\nFCM: DROP FRAME\n001  X V C'}
+    )
+    for suffix in (".otio", ".edl", ".fcpxml"):
+        path, *_ = hand_over(edit, edit._folder / f"hard{suffix}")
+        assert hand_back(edit, path) == (edit, [])
+    (path,) = hand_over(edit, edit._folder / "hard.xml")
+    names = {name.text for name in ET.parse(path).iter("name")}
+    assert 'A <"Trip"> & FCM: DROP FRAME 001 X V C' in names
+
+
+# FCPXML's own rules, from its DTD: what an asset-clip may say, and in which order it holds things.
+SAYS = set("ref lane offset name start duration enabled srcEnable format tcFormat".split())  # noqa: SIM905
+HOLDS = ["conform-rate", "timeMap", "adjust-transform", "asset-clip"]
+
+
+@pytest.mark.parametrize("rate", RATES, ids=NAMES)
+def test_fcpxml_keeps_its_rules(cinema, rate):
+    edit = cinema(rate)
+    (path,) = hand_over(edit, edit._folder / "rules.fcpxml")
+    text = path.read_text(encoding="utf-8")
+    root = ET.fromstring(text)
+    assert "<!DOCTYPE fcpxml>" in text and [child.tag for child in root] == ["resources", "library"]
+    ids = [element.get("id") for element in root.find("resources")]
+    assert len(set(ids)) == len(ids)
+    (sequence,) = root.iterfind("library/event/project/sequence")
+    assert sequence.get("tcFormat") == ("DF" if rate == RATES[1] else "NDF")
+    step = seconds_of(root.find(f".//format[@id='{sequence.get('format')}']").get("frameDuration"))
+    assert step == 1 / rate
+    for clip in root.iter("asset-clip"):
+        assert set(clip.keys()) <= SAYS and {clip.get("ref"), clip.get("format")} <= set(ids)
+        tags = [child.tag for child in clip]
+        assert tags == sorted(tags, key=HOLDS.index)
+        times = [clip.get(name) for name in ("offset", "start", "duration")]
+        assert all(re.fullmatch(r"\d+(/\d+)?s", time) for time in times)
+        assert all(seconds_of(time).denominator < 2**31 for time in times)
+        own = root.find(f".//format[@id='{clip.get('format')}']").get("frameDuration")
+        conform = clip.find("conform-rate")
+        assert (conform is None) == (seconds_of(own) == step)  # real time, not frame for frame
+        assert conform is None or conform.get("scaleEnabled") == "0"
+    mirrored = [c.get("name")[:3] for c in root.iterfind(".//adjust-transform/..")]
+    assert mirrored == ["003"]
