@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import quote
@@ -83,14 +84,16 @@ def conform(edit: Edit, copy: Source, path: Path) -> None:
     row = edit.shots[copy.row]
     info, crop = probe(edit.path(edit.trailer)), Box(*edit.films[edit.trailer].crop)
     panel = panel_size(info.width, info.height, crop, 1920)
-    player = open_panel(copy.path, copy.t0, _part(edit, copy.film, row), panel)
-    with Writer(path, panel, copy.rate, time_base=1 / copy.rate, options=QUALITY | SHORT) as out:
+    options = {"time_base": 1 / copy.rate, "options": QUALITY | SHORT}
+    with (
+        closing(open_panel(copy.path, copy.t0, _part(edit, copy.film, row), panel)) as player,
+        Writer(path, panel, copy.rate, **options) as out,
+    ):
         out.stream.metadata["timecode"] = start(copy.rate)
         for frame in range(copy.length):
             picture = pixels(player.at(copy.seconds(copy.first + frame)).picture)
             picture = mirror(picture) if row.mirror else picture
             out.write(centre(picture, panel), frame / copy.rate)
-    player.close()
 
 
 def _part(edit: Edit, film: str, row: Row) -> Box:

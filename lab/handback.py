@@ -87,10 +87,10 @@ class _Comparison:
                 rows += [self._row(slot, piece, piece is main) for piece in found]
             else:
                 rows.append(self.edit.shots[slot.number])
+        if not changes:
+            return list(self.edit.shots), []
         rows.sort(key=lambda row: row.in_query)
-        if changes:
-            rows = [row.model_copy(update={"position": at + 1}) for at, row in enumerate(rows)]
-        return rows, changes
+        return [row.model_copy(update={"position": at + 1}) for at, row in enumerate(rows)], changes
 
     def _unplaced(self) -> list[Row]:
         """Rows shorter than a frame, which no timeline shows."""

@@ -39,7 +39,7 @@ from lab.timeline import (
     spans,
 )
 
-ODDITIES = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+ODDITIES = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, OSError)
 ODDITIES += (otio.exceptions.OTIOError,)  # what odd values in a timeline may lead to
 OUT = (".otio", ".edl", ".xml", ".fcpxml")
 BACK = (".otio", ".edl", ".fcpxml")
@@ -121,42 +121,50 @@ def hand_back(edit: Edit, changed_path) -> tuple[Edit, list[str]]:
     path = Path(changed_path)
     if path.suffix.lower() not in BACK:
         raise EditError(f"{path}: is no timeline that lab reads; save it as {_names(BACK)}.")
-    desk = _Desk(edit, path)
-    text = _read(path)
+    text, desk = _read(path), _Desk(edit, path)
     try:
-        before = desk.read(desk.text())
-        after = desk.read(text)
-        places = spans(edit, desk.films[edit.trailer], desk.rate)
-        slots = slots_of(places, before.shown)
+        before, after = desk.read(desk.text()), desk.read(text)
+        slots = slots_of(desk.places, before.shown)
         rows, changes = changed(edit, slots, after.shown, desk.films, desk.rate)
     except TimelineError as error:
         raise EditError(f"{path}: {error}") from None
-    if after.mixed:
-        what = (
-            "a dissolve or wipe is" if after.mixed == 1 else f"{after.mixed} dissolves or wipes are"
-        )
-        changes.append(f"{what} cut hard: an edit knows none.")
-    if after.heard != before.heard:
-        changes.append("the sound was changed: an edit plays the trailer's own.")
+    changes += _left_out(before, after)
     return edit.model_copy(deep=True, update={"shots": rows}), changes
 
 
 class Held(NamedTuple):
-    """What a timeline shows and plays, and how many dissolves it has."""
+    """What a timeline shows for the trailer's frames, and plays; clips that lie beside the
+    trailer, and dissolves."""
 
     shown: list[Piece]
     heard: list[tuple]
+    beside: int
     mixed: int
+
+
+def _left_out(before: Held, after: Held) -> list[str]:
+    """What of a timeline no edit holds, and that does not change what answers what."""
+    told = []
+    if after.beside:
+        what = "a clip lies" if after.beside == 1 else f"{after.beside} clips lie"
+        told.append(f"{what} where the trailer does not run, and is left out.")
+    if after.mixed:
+        what = "a dissolve or wipe" if after.mixed == 1 else f"{after.mixed} dissolves or wipes"
+        told.append(f"{what}: cut hard, for an edit knows none.")
+    if after.heard != before.heard:
+        told.append("the sound was changed: an edit plays the trailer's own.")
+    return told
 
 
 class _Desk:
     """An edit, and the format that a file's name asks for."""
 
     def __init__(self, edit: Edit, path: Path):
-        self.edit, self.path, self.form = edit, path, path.suffix.lower()
+        self.edit, self.form = edit, path.suffix.lower()
         self.films = Films(edit, path.parent)
         self.trailer = self.films[edit.trailer]
         self.rate = self.trailer.rate
+        self.places = spans(edit, self.trailer, self.rate)
         folder = f"{path.stem}-media"
         edl = self.form == ".edl"
         self.copies = plan(edit, self.films, self.rate, folder) if edl else None
@@ -186,23 +194,35 @@ class _Desk:
                 f"is the hand-over of another edit, whose trailer is film {said}; name that edit."
             )
         try:
-            return Held(self._shown(timeline), _heard(timeline, self.rate), _mixed(timeline))
+            below, runs = self._tracks(timeline)
+            shown = [list(_under(piece, runs, self.trailer, self.rate)) for piece in below]
+            return Held(
+                shown=[*chain(*shown)],
+                heard=_heard(timeline, self.rate),
+                beside=shown.count([]),
+                mixed=_mixed(timeline),
+            )
         except ODDITIES as error:
             cause = plain(str(error))[:200]
             raise TimelineError(f"holds what cannot be read ({cause}); export it anew.") from None
 
-    def _shown(self, timeline: otio.schema.Timeline) -> list[Piece]:
-        shown = [list(pieces(track, self.rate, self.find)) for track in timeline.video_tracks()]
-        if not shown:
+    def _tracks(self, timeline: otio.schema.Timeline) -> tuple[list[Piece], list[Piece]]:
+        """The matches, and the runs of the trailer above them."""
+        tracks = timeline.video_tracks()
+        if not tracks:
             raise TimelineError("holds no video track; export the whole timeline.")
-        if self.form == ".edl":
-            return shown[0]
-        if len(shown) == 1:
+        if self.form == ".edl":  # the trailer runs through, unseen
+            lasts = max(self.trailer.length, self.places[-1][1])
+            run = Piece(0, lasts, self.edit.trailer, self.trailer.t0)
+            return list(pieces(tracks[0], self.rate, self.find)), [run]
+        if len(tracks) == 1:
             raise TimelineError(
                 "holds one video track; the matches belong below, the trailer above."
             )
-        *below, above = shown
-        return list(_under(chain(*below), above, self.trailer, self.rate))
+        *below, above = tracks
+        matches = [*chain(*(pieces(track, self.rate, self.find) for track in below))]
+        trailer = pieces(above, self.rate, self.find, hidden=True)
+        return matches, _runs(trailer, self.trailer, self.rate)
 
     def _parsed(self, text: str) -> otio.schema.Timeline:
         try:
@@ -282,10 +302,8 @@ def _mixed(timeline: otio.schema.Timeline) -> int:
     return len(found) + timeline.metadata.get("fcpxml", {}).get("transitions", 0)
 
 
-def _under(
-    below: Iterable[Piece], above: list[Piece], trailer: Source, rate: Fraction
-) -> Iterator[Piece]:
-    """Pieces moved from frames of the timeline to those of the trailer that runs above them."""
+def _runs(above: Iterable[Piece], trailer: Source, rate: Fraction) -> list[Piece]:
+    """The trailer's clips, those that follow each other without a break made one."""
     runs: list[Piece] = []
     for piece in above:
         if piece.film != trailer.film or piece.speed != 1:
@@ -298,13 +316,17 @@ def _under(
             runs[-1] = runs[-1]._replace(end=piece.end)
         else:
             runs.append(piece)
-    for piece in below:
-        for run in runs:
-            begin, end = max(piece.begin, run.begin), min(piece.end, run.end)
-            if begin < end:
-                shift = round((run.at(begin, rate) - trailer.t0) * rate) - begin
-                cut = piece.cut(begin, end, rate)
-                yield cut._replace(begin=begin + shift, end=end + shift)
+    return runs
+
+
+def _under(piece: Piece, runs: list[Piece], trailer: Source, rate: Fraction) -> Iterator[Piece]:
+    """A piece moved from frames of the timeline to those of the trailer that runs above it."""
+    for run in runs:
+        begin, end = max(piece.begin, run.begin), min(piece.end, run.end)
+        if begin < end:
+            shift = round((run.at(begin, rate) - trailer.t0) * rate) - begin
+            cut = piece.cut(begin, end, rate)
+            yield cut._replace(begin=begin + shift, end=end + shift)
 
 
 def _read(path: Path) -> str:

@@ -10,6 +10,7 @@ import os
 import re
 import unicodedata
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -119,6 +120,7 @@ class Films(dict):
         )
         return self[film_id]
 
+    @cached_property
     def places(self) -> dict[str, Path]:
         """Where those films lie that are there."""
         places = {}
@@ -129,11 +131,11 @@ class Films(dict):
 
     def folders(self) -> set[Path]:
         """The folders in which a film may be looked for."""
-        return {self.folder, *(place.parent for place in self.places().values())}
+        return {self.folder, *(place.parent for place in self.places.values())}
 
     def named(self, path: Path) -> str | None:
         """The film that a file is; by its name alone where it lay on another machine."""
-        places = self.places()
+        places = self.places
         same = [film_id for film_id, place in places.items() if place == path.resolve()]
         like = [film_id for film_id, place in places.items() if place.name == path.name]
         return next(iter(same), None) or (like[0] if len(like) == 1 else None)

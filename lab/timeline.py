@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from lab.video import EPSILON, Player
 
 OURS = "lab"  # the name of our metadata
 KIND = otio.schema.TrackKind
+TOUCH = 1e-3  # seconds by which rows that meet may differ, as far as an edit lets them
 
 
 def spans(edit: Edit, trailer: Source, rate: Fraction) -> list[tuple[int, int]]:
@@ -29,7 +31,12 @@ def spans(edit: Edit, trailer: Source, rate: Fraction) -> list[tuple[int, int]]:
     def place(seconds: float) -> int:
         return max(0, round((seconds - trailer.t0) * rate))
 
-    return [(place(row.in_query), place(row.out_query)) for row in edit.shots]
+    ends = []
+    for row, after in zip_longest(edit.shots, edit.shots[1:]):
+        # One that ends where the next begins ends in the same frame, however it was rounded.
+        meets = after is not None and abs(after.in_query - row.out_query) <= TOUCH
+        ends.append(place(after.in_query if meets else row.out_query))
+    return [(place(row.in_query), end) for row, end in zip(edit.shots, ends, strict=True)]
 
 
 def lay_out(
@@ -200,9 +207,23 @@ class Piece(NamedTuple):
 
 
 def pieces(
-    track: otio.schema.Track, rate: Fraction, find: Callable[[otio.schema.Clip], Source]
+    track: otio.schema.Track,
+    rate: Fraction,
+    find: Callable[[otio.schema.Clip], Source],
+    hidden: bool = False,
 ) -> Iterator[Piece]:
-    """What a track shows, in order; gaps and clips that are switched off are left out.
+    """What a track shows, in order.
+
+    Parameters
+    ----------
+    track : Track
+    rate : Fraction
+        Frames a second of the timeline.
+    find : callable
+        Gives what a clip was cut from.
+    hidden : bool
+        Whether clips that are switched off count as well. A whole track that is switched off
+        does always: somebody wanted to see the other.
 
     Raises
     ------
@@ -214,7 +235,7 @@ def pieces(
         if isinstance(item, otio.schema.Transition):
             continue
         begin, at = at, at + exact_seconds(item.duration())
-        if isinstance(item, otio.schema.Gap) or not item.enabled or not track.enabled:
+        if isinstance(item, otio.schema.Gap) or not (item.enabled or hidden):
             continue
         if not isinstance(item, otio.schema.Clip):
             raise TimelineError(f"holds a compound clip ({item.name}); break it apart first.")

@@ -825,9 +825,88 @@ def test_dissolves_and_new_sound_are_told(cinema):
     otio.adapters.write_to_file(timeline, str(path))
     back, changes = hand_back(edit, path)
     assert back == edit and changes == [
-        "a dissolve or wipe is cut hard: an edit knows none.",
+        "a dissolve or wipe: cut hard, for an edit knows none.",
         "the sound was changed: an edit plays the trailer's own.",
     ]
+
+
+@pytest.mark.parametrize("suffix", [".otio", ".fcpxml"])
+def test_a_trailer_switched_off_to_see_the_matches_changes_nothing(cinema, suffix):
+    edit = cinema(RATES[0])
+    (path,) = hand_over(edit, edit._folder / f"off{suffix}")
+    if suffix == ".otio":
+        timeline = otio.adapters.read_from_file(str(path))
+        timeline.tracks[1].enabled = False
+        for clip in timeline.tracks[1]:
+            clip.enabled = False
+        otio.adapters.write_to_file(timeline, str(path))
+    else:
+        tree = ET.parse(path)
+        for clip in tree.findall(".//spine/asset-clip"):
+            clip.set("enabled", "0")
+        tree.write(path)
+    assert hand_back(edit, path) == (edit, [])
+
+
+def test_as_resolve_lays_it_out_with_the_matches_as_storyline(cinema, tmp_path):
+    """FCPXML with the lower track in the spine and the trailer connected above, from an hour on."""
+    edit = cinema(RATES[0])
+    (path,) = hand_over(edit, edit._folder / "resolve.fcpxml")
+    tree = ET.parse(path)
+    (sequence,) = tree.iter("sequence")
+    (spine,) = tree.iter("spine")
+    step = 1 / RATES[0]
+    sequence.set("tcStart", "3600s")
+    hosts = list(spine)
+    for place, host in enumerate(hosts):
+        spine.remove(host)
+        begin, lasts = seconds_of(host.get("offset")), seconds_of(host.get("duration"))
+        clip = host.find("asset-clip[@lane='-1']")
+        if clip is None:
+            tags = {"start": "3600s", "duration": host.get("duration"), "name": "Gap"}
+            clip = ET.Element("gap", tags)
+        for child in host.findall("asset-clip"):
+            host.remove(child)
+        clip.attrib.pop("lane", None)
+        clip.set("offset", f"{begin + 3600}s")
+        host.set("lane", "1")
+        host.set("offset", clip.get("start"))
+        clip.append(host)
+        spine.append(clip)
+        assert lasts == 16 * step and begin == 16 * step * place
+    tree.write(path)
+    back, changes = hand_back(edit, path)
+    assert back == edit and changes == ["the sound was changed: an edit plays the trailer's own."]
+
+
+def test_a_clip_put_aside_behind_the_end_is_told(cinema, uncopied):
+    edit = cinema(RATES[0])
+    for suffix, program in ((".otio", InOtio), (".edl", InEdl)):
+        path, *_ = hand_over(edit, edit._folder / f"aside{suffix}")
+        saved = program(path, RATES[0])
+        saved.cells[6][0] += 60
+        saved.save()
+        back, changes = hand_back(edit, path)
+        assert back.shots[5].kind == "black" and back.shots[:5] == edit.shots[:5]
+        assert changes == [
+            "shot 6: is black now.",
+            "a clip lies where the trailer does not run, and is left out.",
+        ]
+
+
+def test_rows_that_meet_a_little_off_leave_no_frame_between_or_over(cinema):
+    """An edit lets rows overlap or part by a millisecond: just where that rounds two ways."""
+    edit = cinema(RATES[3]).model_copy(deep=True)
+    edit._folder = cinema(RATES[3])._folder
+    for number, off in ((0, 4e-4), (1, -4e-4)):
+        edit.shots[number].out_query = 16.5 * (number + 1) / 24 + off
+        edit.shots[number + 1].in_query = 16.5 * (number + 1) / 24 - off
+    (path,) = hand_over(edit, edit._folder / "met.otio")
+    (below, above, _) = otio.adapters.read_from_file(str(path)).tracks
+    for track in (below, above):
+        assert [type(item).__name__ for item in track].count("Gap") == (track is below)
+        assert sum(item.duration().value for item in track) == 96
+    assert hand_back(edit, path) == (edit, [])
 
 
 # What is no hand-over of this edit, and what its one sentence says.
