@@ -26,8 +26,8 @@ LOCKED = {
 # From the ground up; a room imports those before it and never one behind it.
 ROOMS = """video store films change cuts shots cutlists motion encoders faces framing channels
 duplicates flags language looks ingest vocabulary align setups solve likeness rules candidates match
-edit render sources timeline conform edl fcp7 fcpxml handback handover studio reel search layout
-naming scenes favourites see plots atlas page show widgets sample cli""".split()  # noqa: SIM905
+edit render sources timeline conform edl fcp7 fcpxml exchange handback handover studio reel search
+layout naming scenes favourites see plots atlas page show widgets sample cli""".split()  # noqa: SIM905
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
