@@ -122,13 +122,12 @@ class Exchange:
                 return from_fcpxml(text)
             if self.form == ".edl":
                 return from_edl(text, self.rate)
-            json.loads(text)  # what is nested without end stops here, and not in C++
-            timeline = parsed(text, "otio_json")
+            timeline = parsed(_strict(text), "otio_json")
         except DefusedXmlException:
             raise TimelineError("declares XML entities, which no editing program does.") from None
         except RecursionError:
             raise TimelineError("is nested too deeply for a timeline.") from None
-        except (ET.ParseError, json.JSONDecodeError, Unreadable) as error:
+        except (ET.ParseError, ValueError, Unreadable) as error:
             cause = plain(str(error))[:200]
             raise TimelineError(f"is damaged, or no {self.form} timeline ({cause}).") from None
         if not isinstance(timeline, otio.schema.Timeline):
@@ -175,6 +174,25 @@ class Exchange:
                 "films: in the edit, and try again."
             )
         return f"{what}, which is no film of this edit, and not there; is it of another edit?"
+
+
+def _strict(text: str) -> str:
+    """JSON of which nothing is left to doubt: OpenTimelineIO's reader, which is C++, can bring
+    down the whole program over a number that is none or a nesting without end.
+
+    Raises
+    ------
+    ValueError, RecursionError
+    """
+    strict = json.dumps(json.loads(text, parse_int=_small), allow_nan=False, ensure_ascii=False)
+    strict.encode()  # a half of a surrogate pair is no text
+    return strict
+
+
+def _small(digits: str) -> int:
+    if abs(number := int(digits)) >= 2**63:
+        raise ValueError(f"{digits[:20]}... is too large a number")
+    return number
 
 
 def _heard(timeline: otio.schema.Timeline, rate: Fraction) -> list[tuple]:

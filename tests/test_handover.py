@@ -954,7 +954,12 @@ SPOILT = {
     "the net": ("../A%20Trip.mp4", "http://example.org/a.mp4", "lies in none of the folders"),
     "nul": ("../A%20Trip.mp4", "..%00/x", "lies in none of the folders"),
     "no rate": ('"rate": 25.0', '"rate": 0.0', "a time that is no number"),
-    "no number": ('"value": 50.0', '"value": NaN', "a time that is no number"),
+    "no number": ('"value": 50.0', '"value": NaN', "is damaged, or no .otio timeline"),
+    "endless": ('"value": 50.0', '"value": 1e400', "is damaged, or no .otio timeline"),
+    # Handed on as it is, this stops the whole program in OpenTimelineIO 0.18.1.
+    "an old clip, endless": ("Clip.2", "Clip.-1", "is damaged, or no .otio timeline"),
+    "half a letter": ('"A Trip"', '"\\ud800"', "is damaged, or no .otio timeline"),
+    "a giant": ('"row": 3', f'"row": {2**80}', "is damaged, or no .otio timeline"),
     "outside": ('"value": 50.0', '"value": 1e9', "begins a clip outside its film"),
     "too fast": ('"time_scalar": 0.5', '"time_scalar": 5', "plays a clip at 500% of its speed"),
     "backwards": ('"time_scalar": 0.5', '"time_scalar": -1', "plays a clip at -100% of its speed"),
@@ -971,7 +976,11 @@ def test_what_no_edit_can_hold_is_told_in_a_sentence(cinema, tmp_path, how):
     (path,) = hand_over(edit, edit._folder / "spoilt.otio")
     text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
+    text = text.replace(old, new)
+    if how.endswith(", endless"):
+        text = re.sub(r"192(\s+\])", r"1e400\1", text)
+        assert "1e400" in text
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(EditError, match=re.escape(why)) as told:
         hand_back(edit, path)
     assert str(told.value).startswith(f"{path}: ") and "\n" not in str(told.value)
