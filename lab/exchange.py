@@ -17,7 +17,7 @@ import opentimelineio as otio
 from defusedxml import DefusedXmlException
 
 from lab.conform import plan
-from lab.edit import Edit
+from lab.edit import Edit, EditError
 from lab.edl import from_edl, to_edl
 from lab.fcp7 import to_fcp7
 from lab.fcpxml import from_fcpxml, to_fcpxml
@@ -49,7 +49,13 @@ class Held(NamedTuple):
 
 
 class Exchange:
-    """An edit, and the format that a file's name asks for."""
+    """An edit, and the format that a file's name asks for.
+
+    Raises
+    ------
+    EditError, FilmError
+        If the edit has no shots, or a film that it shows is gone or cannot be read.
+    """
 
     def __init__(self, edit: Edit, path: Path):
         self.edit, self.form = edit, path.suffix.lower()
@@ -57,6 +63,8 @@ class Exchange:
         self.trailer = self.films[edit.trailer]
         self.rate = self.trailer.rate
         self.places = spans(edit, self.trailer, self.rate)
+        if not any(begin < end for begin, end in self.places):
+            raise EditError(f"{path}: the edit has no shots to hand over; run `lab match`.")
         folder = f"{path.stem}-media"
         edl = self.form == ".edl"
         self.copies = plan(edit, self.films, self.rate, folder) if edl else None

@@ -243,11 +243,12 @@ class _Reading:
         start = self._start(item, asset)
         if item.tag not in ("gap", "asset-clip", "clip", "video", "audio"):
             raise TimelineError(
-                f"holds a {item.tag} ({item.get('name', 'no name')}), which no edit can hold; "
+                f"holds {item.tag!r} ({item.get('name', 'no name')}), which no edit can hold; "
                 "break it apart, or take it out."
             )
         if asset is not None:
-            sound = item.tag == "audio" or item.get("srcEnable") == "audio"
+            heard = item.tag == "audio" or item.get("srcEnable") == "audio"
+            sound = heard or asset.get("hasVideo", "0") == "0"
             self.found.append(_Placed(lane, sound, begin, self._clip(item, asset, start)))
         for child in item:
             if child.get("lane") is None:
@@ -260,7 +261,8 @@ class _Reading:
                 self._item(child, beside, place)
 
     def _clip(self, item: ET.Element, asset: ET.Element, start: Fraction) -> otio.schema.Clip:
-        media, own = asset.find("media-rep"), self._rate(asset.get("format"))
+        media, form = asset.find("media-rep"), asset.get("format")
+        own = self._rate(form) if form else self.rate  # music has none
         url = (asset if media is None else media).get("src", "")
         whole = [_seconds(asset.get(name)) for name in ("start", "duration")]
         reference = otio.schema.ExternalReference(

@@ -53,8 +53,6 @@ def hand_over(edit: Edit, out) -> list[Path]:
     out = Path(out)
     if out.suffix.lower() not in OUT:
         raise EditError(f"{out}: is no timeline that lab writes; end the name in {_names(OUT)}.")
-    if not edit.shots:
-        raise EditError(f"{out}: the edit has no shots to hand over; run `lab match`.")
     exchange = Exchange(edit, out)
     text, copies = exchange.text(), [*(exchange.copies or {}).values()]
     places = [out.parent / unquote(copy.url) for copy in copies]

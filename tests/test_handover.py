@@ -879,6 +879,61 @@ def test_as_resolve_lays_it_out_with_the_matches_as_storyline(cinema, tmp_path):
     assert back == edit and changes == ["the sound was changed: an edit plays the trailer's own."]
 
 
+def saved_fcpxml(edit, name, change):
+    """A hand-over with something done to its resources and its storyline."""
+    (path,) = hand_over(edit, edit._folder / f"{name}.fcpxml")
+    tree = ET.parse(path)
+    change(tree.find("resources"), tree.find(".//spine"))
+    tree.write(path)
+    return hand_back(edit, path)
+
+
+def test_music_laid_under_is_told_and_a_title_refused(cinema):
+    edit = cinema(RATES[0])
+
+    def music(resources, spine):
+        tags = {"id": "m1", "name": "Song", "start": "0s", "duration": "60s", "hasAudio": "1"}
+        asset = ET.SubElement(resources, "asset", tags)
+        ET.SubElement(asset, "media-rep", src="file:///Volumes/Music/Song.wav")
+        tags = {"ref": "m1", "lane": "-3", "offset": "0s", "duration": "3s"}
+        ET.SubElement(spine[0], "asset-clip", tags)
+
+    told = ["the sound was changed: an edit plays the trailer's own."]
+    assert saved_fcpxml(edit, "music", music) == (edit, told)
+
+    def title(_, spine):
+        tags = {"ref": "t1", "lane": "1", "offset": "0s", "duration": "3s", "name": "Fin"}
+        ET.SubElement(spine[0], "title", tags)
+
+    with pytest.raises(EditError, match=r"title\.fcpxml: holds 'title' \(Fin\), which no edit"):
+        saved_fcpxml(edit, "title", title)
+
+
+def test_a_match_in_a_clip_and_in_a_storyline_of_its_own(cinema):
+    """As Final Cut writes what was dissolved (a secondary storyline), and older programs a film."""
+    edit = cinema(RATES[0])
+
+    def wrap(_, spine):
+        first = spine[0].find("asset-clip[@lane='-1']")
+        spine[0].remove(first)
+        tags = {"lane": "-1", "offset": first.attrib.pop("offset")}
+        lane = ET.Element("spine", tags)
+        first.attrib.pop("lane")
+        lane.append(first)
+        spine[0].append(lane)
+        third = spine[2].find("asset-clip[@lane='-1']")
+        third.tag, ref = "clip", third.attrib.pop("ref")
+        third.attrib.pop("srcEnable")
+        start = seconds_of(third.get("start"))
+        video = {"ref": ref, "offset": "7200s", "duration": third.get("duration")}
+        third.set(
+            "start", f"{start + 7200}s"
+        )  # on the clip's own clock, where the film begins late
+        third.append(ET.Element("video", video))
+
+    assert saved_fcpxml(edit, "wrapped", wrap) == (edit, [])
+
+
 def test_a_clip_put_aside_behind_the_end_is_told(cinema, uncopied):
     edit = cinema(RATES[0])
     for suffix, program in ((".otio", InOtio), (".edl", InEdl)):
