@@ -20,6 +20,7 @@ from lab.edit import EditError, load_edit, match_trailer
 from lab.encoders import PACKAGED, EncoderError, load_encoder
 from lab.favourites import cite, put_aside
 from lab.films import Register, find_films
+from lab.handover import hand_back, hand_over
 from lab.ingest import (
     IngestSettings,
     ingest_one,
@@ -249,6 +250,17 @@ def _parser() -> argparse.ArgumentParser:
         help="of the sheet: other edits of the same trailer, of this archive or another",
     )
     _options(one, RenderSettings)
+
+    one = verb("handover", hand, "an edit to an editing program, and what was changed there, back")
+    one.add_argument("edit", metavar="EDIT.yaml")
+    one.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".otio, .fcpxml, .xml (Final Cut Pro 7's) or .edl; with --back, the new edit",
+    )
+    one.add_argument(
+        "--back", metavar="FILE", help="a changed .otio, .fcpxml or .edl: read into the edit"
+    )
 
     verb("doctor", doctor, "what is installed, what is missing, what to do")
     return parser
@@ -547,6 +559,27 @@ def _outputs(presets: list[str], out: str, stem: str) -> list[tuple[str, Path]]:
     return [(preset, Path(out) / f"{stem}-{preset}{end}") for preset, end in endings.items()]
 
 
+def hand(args) -> str:
+    edit = load_edit(args.edit)
+    if not args.back:
+        if not args.out:
+            raise UsageError(
+                "say where to: --out cut.otio; or what is to be read: --back cut.otio."
+            )
+        made = hand_over(edit, args.out)
+        copies = f", with {_count(made[1:], 'copy', 'copies')} beside it" if made[1:] else ""
+        return f"{_count(edit.shots, 'shot')}{copies} -> {made[0]}"
+    out = args.out or args.edit
+    _suffix(out, ".yaml", ".yml")
+    back, changes = hand_back(edit, args.back)
+    if not changes:
+        return f"nothing was changed in {args.back}"
+    for change in changes:
+        print(change)
+    back.moved(out).save(out)
+    return f"{_count(changes, 'change')} -> {out}"
+
+
 def _sound(copied: bool | None) -> str:
     if copied is None:
         return "silent"
@@ -605,8 +638,8 @@ def _show(table, out: str | None, what: str, columns: list[str]) -> str:
     return _count(table, what)
 
 
-def _count(things, what: str) -> str:
-    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
+def _count(things, what: str, many: str = "") -> str:
+    return f"{len(things)} {what if len(things) == 1 else many or what + 's'}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ outside ``work/``, so that it outlives what is derived.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -164,7 +165,8 @@ def _read_timeline(path: Path, times: np.ndarray, fps: float) -> list[float]:
         text = path.read_text(encoding="utf-8-sig")
         timeline = otio.adapters.read_from_string(text, "cmx_3600", rate=rate)
     else:
-        timeline = otio.adapters.read_from_string(path.read_text(encoding="utf-8"), "otio_json")
+        text = strict(path.read_text(encoding="utf-8"))
+        timeline = otio.adapters.read_from_string(text, "otio_json")
     if not isinstance(timeline, otio.schema.Timeline) or not timeline.video_tracks():
         raise CutListError(path, "holds no video track.")
     clips = list(timeline.video_tracks()[0].find_clips())
@@ -172,6 +174,25 @@ def _read_timeline(path: Path, times: np.ndarray, fps: float) -> list[float]:
         raise CutListError(path, "holds no clip.")
     starts = [clip.range_in_parent().start_time.to_seconds() for clip in clips]
     return [times[0] + start for start in starts]
+
+
+def strict(text: str) -> str:
+    """JSON of which nothing is left to doubt: OpenTimelineIO's reader, which is C++, can bring
+    down the whole program over a number that is none or a nesting without end.
+
+    Raises
+    ------
+    ValueError, RecursionError
+    """
+    same = json.dumps(json.loads(text, parse_int=_small), allow_nan=False, ensure_ascii=False)
+    same.encode()  # a half of a surrogate pair is no text
+    return same
+
+
+def _small(digits: str) -> int:
+    if abs(number := int(digits)) >= 2**63:
+        raise ValueError(f"{digits[:20]}... is too large a number")
+    return number
 
 
 def _edl_rate(fps: float) -> float:

@@ -148,6 +148,16 @@ class Edit(BaseModel):
             )
         return path
 
+    def moved(self, path) -> Edit:
+        """The same edit, its films named as they lie from where it is to be saved."""
+        path, films = Path(path), {}
+        for film_id, entry in self.films.items():
+            place = os.path.abspath(self._folder / entry.path)
+            films[film_id] = entry.model_copy(update={"path": _relative(place, path.parent)})
+        edit = self.model_copy(update={"films": films})
+        edit._folder = path.parent
+        return edit
+
     def stretch(self, only: tuple[int, int] | None) -> tuple[float, float]:
         """Seconds of the trailer from one position to another; all of it by default.
 

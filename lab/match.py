@@ -442,9 +442,12 @@ def _room(spans: np.ndarray, queries: pd.DataFrame, answers: pd.DataFrame) -> np
 
 
 def _pins(queries: pd.DataFrame, pinned: list[dict]) -> dict[int, dict]:
-    """Pinned rows by the trailer shot in which their middle lies: cuts may have been corrected."""
+    """Pinned rows by the trailer shot in which their middle lies: cuts may have been corrected.
+
+    Where a shot was divided, in an editing program, the longest of its rows speaks for it.
+    """
     rows = {}
-    for pin in pinned:
+    for pin in sorted(pinned, key=lambda pin: pin["out_query"] - pin["in_query"]):
         middle = (pin["in_query"] + pin["out_query"]) / 2
         at = np.flatnonzero((queries.start <= middle) & (middle < queries.end))
         if len(at):

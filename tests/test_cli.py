@@ -1,6 +1,7 @@
 """The `lab` command: the whole way on a folder of films, and what it says when it cannot."""
 
 import numpy as np
+import opentimelineio as otio
 import pandas as pd
 import pytest
 import yaml
@@ -8,6 +9,7 @@ from conftest import CLOSED
 from PIL import Image
 
 from lab import cli
+from lab.edit import load_edit
 from lab.films import Register
 from lab.ingest import thumbnail_path
 from lab.sample import numbered_film
@@ -229,3 +231,26 @@ def test_every_verb_has_help_and_the_doctor_is_well(capsys, tmp_path):
         assert ended.value.code == 0 and "--work" in capsys.readouterr().out
     assert lab("doctor", "--work", tmp_path) == 0
     assert "all is there" in capsys.readouterr().out
+
+
+def test_an_edit_goes_to_an_editing_program_and_comes_back(house, tmp_path, capsys):
+    """A clip is slipped; the new edit lies elsewhere and still finds its films."""
+    trailer, edit = house / "trailers" / "trailer.mp4", house / "away.yaml"
+    assert lab("match", trailer, "--edit", edit, "--work", house) == 0
+    assert lab("handover", edit, "--out", tmp_path / "cut.otio") == 0
+    assert lab("handover", edit, "--back", tmp_path / "cut.otio") == 0
+    assert "nothing was changed" in capsys.readouterr().out
+    timeline = otio.adapters.read_from_file(str(tmp_path / "cut.otio"))
+    clip = timeline.video_tracks()[0].find_clips()[1]
+    clip.source_range = otio.opentime.TimeRange(
+        clip.source_range.start_time - otio.opentime.RationalTime(5, 24),
+        clip.source_range.duration,
+    )
+    otio.adapters.write_to_file(timeline, str(tmp_path / "slipped.otio"))
+    new = tmp_path / "elsewhere" / "new.yaml"
+    assert lab("handover", edit, "--back", tmp_path / "slipped.otio", "--out", new) == 0
+    assert "shot 2" in capsys.readouterr().out
+    before, after = load_edit(edit), load_edit(new)
+    assert after.shots[1].in_match == pytest.approx(before.shots[1].in_match - 5 / 24, abs=1e-3)
+    assert after.shots[1].pinned and after.path(after.trailer).samefile(trailer)
+    assert lab("handover", edit) == 1 and "say where to" in capsys.readouterr().err

@@ -171,3 +171,10 @@ def test_what_cannot_be_corrected_is_told_and_changes_nothing(act):
     said = getattr(cutting, act[0])(*act[1:])
     assert cutting.begins == [30, 80] and not cutting.undoable and said.endswith(".")
     assert "can lie" in said or "already" in said or "no cut" in said
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": 99999999999999999999999}', "[" * 100_000])
+def test_json_that_would_bring_down_the_reader_is_damaged(text, tmp_path):
+    (tmp_path / "cuts.otio").write_text(text)
+    with pytest.raises(CutListError, match="is damaged or of another kind"):
+        read_cuts(tmp_path / "cuts.otio", np.arange(10) / 25, 25.0)

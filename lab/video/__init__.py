@@ -25,6 +25,7 @@ from lab.video.reading import (
     proxy_frames,
     shown_at,
     small_rgb,
+    timecode,
     upright_size,
 )
 from lab.video.sound import (
@@ -74,5 +75,6 @@ __all__ = [
     "small_rgb",
     "sound_codec",
     "soundtrack",
+    "timecode",
     "upright_size",
 ]

@@ -424,6 +424,14 @@ def probe(path) -> Probe:
         )
 
 
+def timecode(path) -> str:
+    """The timecode that a film's file gives its first frame, such as ``01:00:00:00``, or ""."""
+    with open_film(path) as container:
+        streams = [video_stream(container, path), *container.streams.data]
+        told = [container.metadata, *(stream.metadata for stream in streams)]
+        return next((tags["timecode"] for tags in told if "timecode" in tags), "")
+
+
 class Player:
     """A film on which one asks, ever later: which frame is on show now?
 
