@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +29,7 @@ from lab.lettering import card
 from lab.panels import Panels, Stretch, arrange
 from lab.presets import PRESETS, Preset, RenderSettings, misfits
 from lab.soundtrack import brought_to, heard
-from lab.store import Workspace, key_of, read_json, write_json
+from lab.store import Workspace, key_of, read_json, sweep_beside, write_json
 from lab.video import (
     COPIED_SOUND,
     EPSILON,
@@ -47,6 +48,7 @@ from lab.video import (
 VERSION = 1  # of what a shot's pictures depend on besides the edit and the settings
 QUALITY = {"preset": "medium", "crf": "18"}
 TITLE, CREDITS, LINES = 3.0, 5.0, 14  # seconds of a card; lines of one that names films
+KEPT = 4 * 10**9  # bytes of encoded shots that are kept, at least those of the last video
 FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
@@ -122,8 +124,11 @@ def render(
             place = tempfile.TemporaryDirectory(prefix=".lab-", dir=out.parent)
             workspace = Workspace(stack.enter_context(place))
         check(edit, layout, out, workspace)
+        workspace.sweep()
+        sweep_beside(out)
         strip = _Strip(edit, layout, settings, chosen(edit, only, span), workspace)
         strip.make()
+        make_room(workspace, max(KEPT, strip.size))
         sound, notes = _sound(strip, whole=only is None and span is None)
         whole = stack.enter_context(_intermediate(out, workspace)) if max_mb else out
         as_it_was = join(strip.pieces, whole, strip.ends, sound)
@@ -269,6 +274,11 @@ class _Strip:
                 head = "Films" if not at else ""
                 self._card(card(head, lines[at : at + LINES], self.panels.size), CREDITS)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all pieces."""
+        return sum(piece.path.stat().st_size for piece in self.pieces)
+
     def _shot(self, stretch: Stretch, bar) -> None:
         pictures = self.panels.pictures(stretch)
         part, times = self._part(self._key(stretch), pictures, bar)
@@ -295,16 +305,21 @@ class _Strip:
         """A piece on disk, made where it is not there; and when its frames are seen."""
         part = self.workspace.part("render", self.edit.trailer, key)
         told = read_json(part / "times.json")
+        if told is not None and not _whole(part, told):
+            shutil.rmtree(part)
+            told = None
         if told is None:
             with self.workspace.making("render", self.edit.trailer, key) as folder:
-                told = [str(time) for time in self._encoded(pictures, folder / "video.mp4", bar)]
+                video = folder / "video.mp4"
+                times = [str(time) for time in self._encoded(pictures, video, bar)]
+                told = {"times": times, "bytes": video.stat().st_size if times else 0}
                 write_json(folder / "times.json", told)
-            self.made += len(told)
+            self.made += len(times)
         else:
             os.utime(part)  # it is in use: what is not, makes room first
             if bar is not None:
-                bar.update(len(told))
-        return part, [Fraction(time) for time in told]
+                bar.update(len(told["times"]))
+        return part, [Fraction(time) for time in told["times"]]
 
     def _encoded(self, pictures, path: Path, bar) -> Iterator[Fraction]:
         writer, first = None, None
@@ -346,6 +361,24 @@ class _Strip:
         look = self.settings.fit, self.settings.labels, self.settings.blend, *self.preset
         span = stretch.begin, stretch.end
         return key_of(VERSION, look, span, decided, told, *self._encoding, size=12)
+
+
+def _whole(part: Path, told: dict) -> bool:
+    """Whether a piece is as it was written."""
+    video = part / "video.mp4"
+    return not told["times"] or (video.is_file() and video.stat().st_size == told["bytes"])
+
+
+def make_room(workspace: Workspace, kept: int) -> None:
+    """Remove the pieces that were not in use for longest, until `kept` bytes are left."""
+    parts = sorted(
+        (workspace.work / "render").glob("[!.]*/"), key=lambda part: -part.stat().st_mtime
+    )
+    total = 0
+    for part in parts:
+        total += sum(file.stat().st_size for file in part.iterdir())
+        if total > kept:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _sound(strip: _Strip, whole: bool) -> tuple[Callable, list[str]]:

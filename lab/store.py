@@ -89,6 +89,14 @@ class Workspace:
                 scratch.unlink(missing_ok=True)
 
 
+def sweep_beside(path: Path) -> None:
+    """Remove what processes that no longer live left half done of one file."""
+    for scratch in path.parent.glob(f".{path.name}.*.part"):
+        pid = scratch.name.split(".")[-2]
+        if pid.isdigit() and not _alive(int(pid)):
+            scratch.unlink(missing_ok=True)
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
