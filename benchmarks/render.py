@@ -1,4 +1,4 @@
-"""What a side-by-side video costs, beside MoviePy making the same one.
+"""What a side-by-side video costs, beside MoviePy making the same one; and one change of it.
 
     python benchmarks/render.py [--seconds 20] [--trailer FILM --archive FILM ...]
 
@@ -8,6 +8,9 @@ programs it starts (MoviePy reads and writes through ffmpeg); the order is ours,
 again, and the lower of two counts. The peer gets its quickest way: ffmpeg scales as it reads.
 Where the films are ours, every frame carries its number, and what stands in both panels is
 read back and counted where it is wrong.
+
+Then one answer is changed, and what that costs stands beside the whole: a second run in which all
+shots but one are kept.
 
 MoviePy is no dependency of the workbench; where it is missing, only our own cost is shown.
 """
@@ -24,10 +27,15 @@ from pathlib import Path
 
 from lab import video
 from lab.edit import Edit, FilmEntry, Row
-from lab.render import PRESETS, QUALITY, panel_size, render
+from lab.films import fingerprint
+from lab.panels import arrange
+from lab.presets import PRESETS, RenderSettings
+from lab.render import QUALITY, render
 from lab.sample import numbered_film, read_number
+from lab.store import Workspace
 
-SIZE, RATE, SHOT_SECONDS, BUDGET = (1280, 720), 24, 2, 0.5
+SIZE, RATE, SHOT_SECONDS, BUDGET, TIMES = (1280, 720), 24, 2, 0.5, 20
+SETTINGS = RenderSettings(speed=QUALITY["preset"], crf=int(QUALITY["crf"]))
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -57,7 +65,7 @@ def make_films(folder: Path, seconds: int) -> tuple[Path, list[Path]]:
 def make_edit(trailer: Path, archive: list[Path], seconds: int) -> Edit:
     """Every 2 s of the trailer answered from somewhere in one of the archive films."""
     chance, rows = random.Random(1), []
-    films = {f"{number:012x}": path for number, path in enumerate([trailer, *archive])}
+    films = {fingerprint(path): path for path in [trailer, *archive]}
     lengths = {film_id: video.probe(path).duration for film_id, path in films.items()}
     trailer_id, *answers = films
     for position in range(int(min(seconds, lengths[trailer_id]) // SHOT_SECONDS)):
@@ -77,10 +85,25 @@ def make_edit(trailer: Path, archive: list[Path], seconds: int) -> Edit:
     return Edit(trailer=trailer_id, encoder="", calibration="", films=entries, shots=rows)
 
 
+def with_lab(edit: Edit, out: Path, workspace: Workspace | None = None) -> None:
+    """The video by this package."""
+    render(edit, out, "strip", SETTINGS, workspace=workspace)
+
+
 def panel_of(edit: Edit) -> tuple[int, int]:
     """Size of one panel of the result."""
     info = video.probe(edit.path(edit.trailer))
-    return panel_size(info.width, info.height, video.WHOLE, PRESETS["side-by-side"].width // 2)
+    _, places = arrange(PRESETS["strip"], (info.width, info.height))
+    return places[0].size
+
+
+def one_change(edit: Edit, folder: Path) -> tuple[float, float]:
+    """CPU-seconds of the whole, and of the whole again after one answer was changed."""
+    workspace, out = Workspace(folder / "work"), folder / "changed.mp4"
+    whole = cpu_seconds(lambda: with_lab(edit, out, workspace))
+    row = edit.shots[len(edit.shots) // 2]
+    row.in_match = row.in_match + 0.5 if row.in_match < 1 else row.in_match - 0.5
+    return whole, cpu_seconds(lambda: with_lab(edit, out, workspace))
 
 
 def with_moviepy(edit: Edit, out: Path) -> None:
@@ -125,7 +148,7 @@ def wrong_frames(edit: Edit, out: Path) -> tuple[int, int]:
 
 def peers() -> dict[str, Callable[[Edit, Path], object]]:
     """Who renders: lab, and MoviePy where it can be imported."""
-    found = {"lab": render}
+    found = {"lab": with_lab}
     try:
         import moviepy  # noqa: F401
     except ImportError:
@@ -156,6 +179,10 @@ def main() -> None:
             cost = cpu_seconds(lambda work=work, out=out: work(edit, out))
             costs[who] = min(cost, costs.get(who, cost))
         report(edit, folder, costs, numbered=not args.trailer)
+        whole, again = one_change(edit, folder)
+        told = "met" if whole / again >= TIMES else "missed"
+        print(f"one of {len(edit.shots)} shots changed: {again:.2f} CPU-s, the whole {whole:.1f}: "
+              f"{whole / again:.0f} times less, {told} ({TIMES})")  # fmt: skip
 
 
 def report(edit: Edit, folder: Path, costs: dict[str, float], numbered: bool) -> None:

@@ -123,7 +123,7 @@ def render(
         if workspace is None:
             place = tempfile.TemporaryDirectory(prefix=".lab-", dir=out.parent)
             workspace = Workspace(stack.enter_context(place))
-        check(edit, layout, out, workspace)
+        flat = check(edit, layout, out, workspace)
         workspace.sweep()
         sweep_beside(out)
         strip = _Strip(edit, layout, settings, chosen(edit, only, span), workspace)
@@ -136,7 +136,7 @@ def render(
             as_it_was = None if as_it_was is None else False
             if not shrink(whole, out, int(max_mb * 1e6), {"preset": settings.speed}):
                 notes.append("its pictures are so simple that they need less than that.")
-    return Rendered(out, strip.count, as_it_was, strip.made, tuple(notes))
+    return Rendered(out, strip.count, as_it_was, strip.made, (*flat, *notes))
 
 
 @contextmanager
@@ -149,8 +149,13 @@ def _intermediate(out: Path, workspace: Workspace) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> None:
+def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> list[str]:
     """Make sure that every film is there, and is the one that was matched.
+
+    Returns
+    -------
+    list of str
+        Films whose pictures will not look as they should, a sentence each.
 
     Raises
     ------
@@ -170,6 +175,10 @@ def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> None:
                 f"{path}: is not the film that was matched, its content is another; put that one "
                 "back, or run `lab match` again."
             )
+    hdr = [path for path in map(edit.path, sorted(used)) if probe(path).hdr]
+    return [
+        f"{path}: is HDR, and will look flat; make a copy in SDR, and match that." for path in hdr
+    ]
 
 
 def misfit(

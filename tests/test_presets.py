@@ -169,6 +169,53 @@ def test_black_and_white_stays_neutral(films, tmp_path):
             assert np.abs(v[:, 480:].astype(int) - 128).max() <= 2
 
 
+PATCHES = np.array([[200, 40, 40], [40, 180, 60], [50, 60, 200], [220, 210, 60], [128] * 3])
+
+
+@pytest.mark.parametrize(
+    ("space", "code", "full"),
+    [("ITU709", 1, False), ("ITU601", 6, False), ("ITU709", 1, True), ("ITU601", 5, True)],
+)
+def test_colours_are_those_of_the_film(space, code, full, films, tmp_path):
+    """Whatever matrix and range an answer comes in, patches of known colour stay what they are."""
+    patches, source = np.repeat(PATCHES[:, None], 64, axis=1).reshape(1, 320, 3), tmp_path / "c.mp4"
+    rgb = np.repeat(patches, 192, axis=0).astype(np.uint8)
+    picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
+        format="yuv420p",
+        dst_colorspace=space,
+        dst_color_range="JPEG" if full else "MPEG",
+    )
+    with av.open(str(source), "w") as out:
+        stream = out.add_stream("libx264", rate=12, options={"crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = 320, 192, "yuv420p"
+        context = stream.codec_context
+        context.colorspace, context.color_range = code, 2 if full else 1
+        context.color_primaries = context.color_trc = code
+        for k in range(30):
+            picture.pts, picture.time_base = k, Fraction(1, 12)
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+    edit = edit_of(films[0], films[1], [(0, 2.5, "c.mp4", 0.0, {})], [films[1], source])
+    edit.films["c.mp4"].path = str(source)
+    done = render(edit, tmp_path / "out.mp4", "side-by-side", RenderSettings(**QUICK))
+    shown = next(iter(Reader(done.path, pixels="rgb24"))).picture.to_ndarray()
+    middles = shown[540, 960 + 96 : 1920 : 192].astype(int)
+    assert np.abs(middles - PATCHES).max() <= 6
+
+
+def test_what_will_look_flat_is_told(films, tmp_path):
+    bright = tmp_path / "hdr.mp4"
+    with Writer(bright, (64, 64), 12) as out:
+        out.stream.codec_context.color_trc = 16
+        for k in range(6):
+            out.write(np.full((96, 64), 100, np.uint8), Fraction(k, 12))
+    assert probe(bright).hdr and not probe(films[1]).hdr
+    edit = edit_of(films[0], films[1], [(0, 0.4, "hdr.mp4", 0.0, {})], [films[1], bright])
+    edit.films["hdr.mp4"].path = str(bright)
+    done = render(edit, tmp_path / "out.mp4", "strip", RenderSettings(**QUICK))
+    assert any("hdr.mp4: is HDR" in note for note in done.notes)
+
+
 def test_labels_stand_outside_where_there_is_room(films, tmp_path):
     plain, labelled = tmp_path / "plain.mp4", tmp_path / "labelled.mp4"
     edit = made(films, title="A film", year="1927")

@@ -20,6 +20,7 @@ EPSILON = 6e-4
 # Containers whose index holds every frame's own PTS, so that a seek cannot shift the count.
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 TEXT = "is a text, not a film; name a film."
+HDR = (16, 18)  # transfers: SMPTE 2084 (PQ), ARIB STD-B67 (HLG)
 SETTLE_FRAMES = 48  # frames read by `probe` to learn rate, interlacing and shape
 
 
@@ -57,6 +58,8 @@ class Probe:
         Sample aspect ratio of the stored picture (pixel width / pixel height).
     time_base : Fraction
         Tick of the video timestamps, in seconds.
+    hdr : bool
+        Light beyond what a screen of BT.709 shows (PQ or HLG); its pictures come out flat here.
     container : str
         FFmpeg's name of the format.
     video_codec, audio_codec : str
@@ -73,6 +76,7 @@ class Probe:
     rotation: int
     sar: float
     time_base: Fraction
+    hdr: bool
     container: str
     video_codec: str
     audio_codec: str
@@ -418,6 +422,7 @@ def probe(path) -> Probe:
             rotation=rotation,
             sar=float(sar),
             time_base=stream.time_base,
+            hdr=stream.codec_context.color_trc in HDR,
             container=container.format.name,
             video_codec=stream.codec_context.codec.name,
             audio_codec=audio.codec_context.codec.name if audio else "",
