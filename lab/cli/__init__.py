@@ -1,0 +1,272 @@
+"""The `lab` command: the same stages without a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from PIL import Image, ImageOps
+from pydantic import BaseModel
+
+from lab import __version__
+from lab.cli import finishing, options, verbs
+from lab.credits import cited, doubts
+from lab.cutlists import CutListError, read_cuts, write_cuts
+from lab.edit import EditError, load_edit, match_trailer
+from lab.encoders import PACKAGED, EncoderError, load_encoder
+from lab.favourites import cite, put_aside
+from lab.films import Register, find_films
+from lab.handover import hand_back, hand_over
+from lab.ingest import (
+    IngestSettings,
+    ingest_one,
+    load_archive,
+    load_films,
+    load_frames,
+    load_problems,
+    recut,
+    thumbnail_path,
+)
+from lab.ingest import ingest as bring_in
+from lab.language import caption
+from lab.layout import tour
+from lab.likeness import WAYS, Weights
+from lab.looks import THUMBNAIL
+from lab.page import write_map
+from lab.presets import PLATFORMS, PRESETS, RenderSettings
+from lab.reel import ReelError, grid, reel
+from lab.render import misfit
+from lab.render import render as render_edit
+from lab.rules import MatchError, MatchSettings
+from lab.sample import SampleError, fetch_samples
+from lab.scenes import SceneSettings, name_scene, open_map, typical
+from lab.search import (
+    COUNT,
+    SearchError,
+    by_image,
+    by_shot,
+    by_text,
+    by_words,
+    hit_sheet,
+    open_archive,
+    read_picture,
+)
+from lab.sheets import Cell, contact_sheet, shot_sheet
+from lab.store import Workspace
+from lab.video import FilmError
+
+KNOWN = (
+    CutListError,
+    EditError,
+    EncoderError,
+    FilmError,
+    MatchError,
+    SampleError,
+    ReelError,
+    SearchError,
+    options.UsageError,
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        print(args.run(args), flush=True)
+        return 0
+    except KeyboardInterrupt:
+        print(
+            "\nlab: interrupted; what was finished stands, run it again to go on", file=sys.stderr
+        )
+        return 130
+    except KNOWN as error:
+        print(f"lab: {error}", file=sys.stderr)
+    except BrokenPipeError:  # who read it has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"lab: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    seeing = argparse.ArgumentParser(add_help=False)
+    seeing.add_argument(
+        "--encoder",
+        metavar="MODEL",
+        help=f"{PACKAGED} (default), or a transformers vision model: hub name or folder",
+    )
+    known = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(name, run, text, *parents):
+        one = known.add_parser(name, help=text, description=text, parents=[shared, *parents])
+        one.set_defaults(run=run)
+        return one
+
+    verb("demo", verbs.demo, "sample footage -> finished side-by-side video, end to end")
+
+    one = verb("ingest", verbs.ingest, "films or folders -> shots, channels, proxies", seeing)
+    one.add_argument("paths", nargs="*", metavar="PATH", help="default: DIR/archive")
+    one.add_argument("--jobs", type=int, default=1, metavar="N", help="films worked on at once")
+
+    for name, run, text in (
+        ("films", verbs.films, "the films table"),
+        ("problems", verbs.problems, "what could not be read, and why"),
+    ):
+        one = verb(name, run, text)
+        one.add_argument("--out", metavar="FILE.csv")
+
+    one = verb("shots", verbs.shots, "the shots of one film; take a corrected list, or write one")
+    one.add_argument("video", metavar="VIDEO", help="a file, or a film_id from `lab films`")
+    one.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".csv, -Scenes.csv (PySceneDetect's), .edl, .otio, or .png: a sheet of pictures; "
+        "without it the table is printed",
+    )
+    lists = one.add_mutually_exclusive_group()
+    lists.add_argument(
+        "--from", dest="cuts", metavar="FILE", help="a corrected list, kept in the workspace"
+    )
+    lists.add_argument("--reset", action="store_true", help="back to the cuts that were found")
+
+    one = verb(
+        "map",
+        verbs.draw,
+        "the archive's shots on a map: a page, a picture, or a scene played",
+        seeing,
+    )
+    one.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".html (default: DIR/out/map.html), .png or .svg; .mp4 of a scene",
+    )
+    one.add_argument("--weights", type=options.weights, metavar="subject=1,composition=.5,...")
+    one.add_argument("--redraw", action="store_true", help="draw it anew: shots may move")
+    one.add_argument("--scene", type=int, metavar="N", help="its shots in the map's order, as .mp4")
+    one.add_argument(
+        "--name", metavar="NAME", help="call a scene by a name of your own; '' undoes it"
+    )
+    one.add_argument(
+        "--nine", action="store_true", help="of a scene: the nine most typical at once"
+    )
+    one.add_argument("--titles", action="store_true", help="of a scene: say what film each is from")
+    one.add_argument(
+        "--most", type=options.positive, metavar="N", help="of a scene: its N most typical"
+    )
+    one.add_argument(
+        "--longest",
+        type=options.seconds,
+        metavar="SECONDS",
+        default=math.inf,
+        help="of a scene: of longer shots, the middle",
+    )
+
+    one = verb("favourites", verbs.aside, "what was put aside, with titles and timecodes")
+    one.add_argument("--add", metavar="SHOT", help="put a shot aside, by its shot_id")
+    one.add_argument("--tags", default="", help="of the shot: words, separated by commas")
+    one.add_argument("--note", default="", help="of the shot")
+    one.add_argument("--out", metavar="FILE.csv")
+
+    one = verb(
+        "search",
+        verbs.search,
+        "find shots by a text, by a picture, by a shot; or list those that --where keeps",
+        seeing,
+    )
+    wanted = one.add_mutually_exclusive_group()
+    wanted.add_argument("--text", metavar="TEXT", help="what they show; needs a model with words")
+    wanted.add_argument("--image", metavar="FILE", help="a picture that they look like")
+    wanted.add_argument("--shot", metavar="ID", help="a shot_id, of the archive or a trailer")
+    one.add_argument(
+        "-k",
+        type=options.positive,
+        metavar="N",
+        help=f"hits ({COUNT}; of a list, unless you say: all)",
+    )
+    one.add_argument("--weights", type=options.weights, metavar="subject=1,composition=.5,...")
+    one.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="only shots whose row says so, such as framing=close-up; may be given more than once; "
+        "where no shot does, the values that there are are told",
+    )
+    one.add_argument("--out", metavar="FILE", help=".csv, or .png: a sheet of pictures")
+
+    one = verb("match", verbs.match, "answer every shot of a trailer from the archive", seeing)
+    one.add_argument("trailer", metavar="TRAILER")
+    one.add_argument("--edit", required=True, metavar="EDIT.yaml")
+    one.add_argument("--weights", type=options.weights, metavar="subject=1,composition=.5,...")
+    options.add(one, MatchSettings)
+
+    one = verb("render", finishing.render, "edit -> finished videos, or a contact sheet")
+    one.add_argument("edit", metavar="EDIT.yaml")
+    one.add_argument(
+        "--preset",
+        nargs="+",
+        default=["side-by-side"],
+        choices=[*PRESETS, finishing.SHEET],
+        help="one layout or several: %(choices)s; default: side-by-side",
+    )
+    one.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help=".mp4, or .png for the sheet; of several presets, a folder",
+    )
+    part = one.add_mutually_exclusive_group()
+    part.add_argument(
+        "--only",
+        type=options.positions,
+        metavar="N[-M]",
+        help="of the trailer's shots, N or N to M alone",
+    )
+    part.add_argument(
+        "--range", type=options.span, metavar="A:B", help="seconds of the trailer, such as 10:25"
+    )
+    one.add_argument(
+        "--max-mb", type=options.seconds, metavar="N", help="megabytes that it may take"
+    )
+    one.add_argument(
+        "--for",
+        dest="platform",
+        choices=PLATFORMS,
+        help="where it is to be posted: told before the work if it would not be taken there",
+    )
+    one.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="EDIT.yaml",
+        help="of the sheet: other edits of the same trailer, of this archive or another",
+    )
+    options.add(one, RenderSettings)
+
+    one = verb(
+        "handover",
+        finishing.hand,
+        "an edit to an editing program, and what was changed there, back",
+    )
+    one.add_argument("edit", metavar="EDIT.yaml")
+    one.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".otio, .fcpxml, .xml (Final Cut Pro 7's) or .edl; with --back, the new edit",
+    )
+    one.add_argument(
+        "--back", metavar="FILE", help="a changed .otio, .fcpxml or .edl: read into the edit"
+    )
+
+    verb("doctor", verbs.doctor, "what is installed, what is missing, what to do")
+    return parser

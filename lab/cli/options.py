@@ -1,0 +1,118 @@
+"""What is asked for on the command line: options of settings, numbers, weights, ranges."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+
+from lab.likeness import WAYS, Weights
+
+
+class UsageError(Exception):
+    """A request that makes no sense: one sentence on what to do instead."""
+
+
+def add(one: argparse.ArgumentParser, settings: type[BaseModel]) -> None:
+    """An option for every field of a settings object but its weights."""
+    for name, field in settings.model_fields.items():
+        flag, text = f"--{name.replace('_', '-')}", field.description
+        if field.annotation is bool:
+            one.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        elif name != "weights":
+            known = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
+            shown = {"choices": known} if known else {"metavar": "X"}
+            one.add_argument(flag, type=partial(_setting, settings, name), help=text, **shown)
+
+
+def given(args, settings: type[BaseModel]) -> dict:
+    """The settings that were asked for."""
+    asked = {name: getattr(args, name, None) for name in settings.model_fields}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1 on")
+    return int(text)
+
+
+def weights(text: str) -> Weights:
+    if text in WAYS:
+        return WAYS[text]
+    known = ", ".join(Weights.model_fields)
+    # Channels left out weigh nothing: `--weights colour=1` means colour alone.
+    weights = dict.fromkeys(Weights.model_fields, 0.0)
+    for pair in text.split(","):
+        name, _, value = pair.partition("=")
+        if name not in weights:
+            presets = ", ".join(f"'{name}'" for name in WAYS)
+            raise argparse.ArgumentTypeError(
+                f"{pair!r}: there is no such channel, only {known}; nor a preset, only {presets}"
+            )
+        try:
+            weights[name] = getattr(Weights(**{name: value}), name)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{pair!r}: write {name}= and a number from 0 to 1, such as {name}=0.5"
+            ) from None
+    if not any(weights.values()):
+        raise argparse.ArgumentTypeError(f"{text!r}: give at least one of {known} some weight")
+    return Weights(**weights)
+
+
+def positions(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return positive(first), positive(last or first)
+
+
+def seconds(text: str) -> float:
+    try:
+        if (seconds := float(text)) > 0:
+            return seconds
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: give a number above 0, such as 2.5")
+
+
+def span(text: str) -> tuple[float, float]:
+    first, _, last = text.partition(":")
+    try:
+        begin, end = float(first or 0), float(last or math.inf)
+    except ValueError:
+        begin = end = math.nan
+    if 0 <= begin < end:
+        return begin, end
+    raise argparse.ArgumentTypeError(f"{text!r}: give seconds from and to, such as 10:25")
+
+
+def _setting(settings: type[BaseModel], name: str, text: str) -> float | int | str:
+    try:
+        return getattr(settings(**{name: text}), name)
+    except ValueError as error:
+        why = error.errors()[0]["msg"].lower()
+        raise argparse.ArgumentTypeError(f"{text!r}: {why}") from None
+
+
+def ends_in(name: str, *known: str) -> None:
+    """Refuse a file name that would lie about what is in the file."""
+    if Path(name).suffix.lower() not in known:
+        raise UsageError(f"{name}: end the name in {' or '.join(known)}.")
+
+
+def shown(table, out: str | None, what: str, columns: list[str]) -> str:
+    columns = [name for name in columns if not table[name].isna().all() or not len(table)]
+    if out:
+        table.to_csv(out, index=False)
+        return f"{counted(table, what)} -> {out}"
+    if len(table):
+        print(table[columns].to_string(index=False))
+    return counted(table, what)
+
+
+def counted(things, what: str, many: str = "") -> str:
+    return f"{len(things)} {what if len(things) == 1 else many or what + 's'}"
