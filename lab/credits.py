@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from unicodedata import combining, normalize
 
-from lab.edit import Edit, FilmEntry
+from lab.edit import Edit, EditError, FilmEntry, Row
 from lab.films import named
 
 MOST = 3  # films that a sentence names
@@ -71,6 +71,11 @@ class Cited(NamedTuple):
         """Where the film is found: a full address, or empty where the source names none."""
         return page_of(self.entry.source)
 
+    @property
+    def source(self) -> str:
+        """The source, with an archive's item named by its page."""
+        return ITEM.sub(self.page, self.entry.source)
+
 
 def cited(edit: Edit, span: tuple[float, float] | None = None) -> list[Cited]:
     """The films that answer, as they first come, and the trailer at last.
@@ -80,6 +85,11 @@ def cited(edit: Edit, span: tuple[float, float] | None = None) -> list[Cited]:
     edit : Edit
     span : (float, float), optional
         Seconds of the trailer; by default all of it.
+
+    Raises
+    ------
+    EditError
+        If the edit shows a film that it does not name.
     """
     shown: dict[str, list[int]] = {}
     for shot in edit.shots:
@@ -88,7 +98,24 @@ def cited(edit: Edit, span: tuple[float, float] | None = None) -> list[Cited]:
             shown.setdefault(shot.match_film, []).append(shot.position)
     shown.setdefault(edit.trailer, [])
     order = sorted(shown, key=lambda film_id: film_id == edit.trailer)
+    for film_id in order:
+        if film_id not in edit.films:
+            raise EditError(f"the edit answers with film {film_id}, which its films: do not name.")
     return [Cited(film_id, edit.films[film_id], tuple(shown[film_id])) for film_id in order]
+
+
+def answered(edit: Edit) -> list[Row]:
+    """The rows that show a film of the archive.
+
+    Raises
+    ------
+    EditError
+        If there is none.
+    """
+    shots = [shot for shot in edit.shots if shot.kind == "match"]
+    if not shots:
+        raise EditError("the edit answers no shot; run `lab match` with an archive that can.")
+    return shots
 
 
 def page_of(source: str) -> str:
