@@ -16,6 +16,7 @@ COMMONS = re.compile(
 )
 ITEM = re.compile(
     r"(?:https?://)?(?:www\.)?archive\.org/(?:details|download|embed|stream)/([\w.-]*\w)"
+    r"(?:[/?#][^\s,;<>)]*)?"
     r"|^archive\.org: ?([\w.-]*\w)$",
     re.IGNORECASE,
 )

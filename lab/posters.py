@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from tqdm.auto import tqdm
 
 from lab.canvas import cover, fit, shape, within
 from lab.credits import answered, cited
@@ -17,7 +20,7 @@ from lab.films import named
 from lab.language import counted
 from lab.lettering import font
 from lab.panels import focus_of
-from lab.sheets import ending
+from lab.sheets import ending, still
 from lab.store import write_whole
 from lab.video import EPSILON, WHOLE, Box, Player, WriteError, gif
 
@@ -30,6 +33,7 @@ TRIES = (  # a teaser's width, of how many frames one, quality: until it is smal
     *((480, 2, 50), (360, 2, 40), (240, 2, 30)),
 )
 LEEWAY = 1.5  # how much smaller than its pixels tell a teaser may turn out
+ROUNDED = 2  # pixels by which a picture of the panel's own shape may be larger than that
 DULL = 10  # grey levels: a picture that varies less shows nothing
 PAPER, INK, FAINT = (13, 13, 14), (236, 233, 226), (136, 133, 128)
 
@@ -73,10 +77,11 @@ def poster(edit: Edit, out, *, title: str = "", width: int = 2000) -> int:
     room = sheet.height - 3 * margin - foot.height
     crop = Box(*edit.films[edit.trailer].crop)
     whole = shape(edit.path(edit.trailer), crop)
-    panel, across, down = _grid(whole, (width - 2 * margin, room), apart)
+    least = min(ROWS, len(answered(edit)))
+    panel, across, down = _grid(whole, (width - 2 * margin, room), apart, least)
     shots = best(edit, across * down)
     step = panel[0] * 2 + 2 * apart, panel[1] + apart
-    for number, shot in enumerate(shots):
+    for number, shot in enumerate(tqdm(shots, desc="poster", unit="pair")):
         row, column = divmod(number, across)
         for side, picture in enumerate(next(_side_by_side(edit, shot, [_middle(shot)], panel))):
             left = margin + column * step[0] + side * (panel[0] + SEAM)
@@ -88,13 +93,13 @@ def poster(edit: Edit, out, *, title: str = "", width: int = 2000) -> int:
     return len(shots)
 
 
-def _grid(whole, room: tuple[int, int], apart: int) -> tuple[tuple[int, int], int, int]:
+def _grid(whole, room: tuple[int, int], apart: int, least: int) -> tuple[tuple, int, int]:
     """Size of a picture; pairs across and down: few across, so that pictures are large."""
     for across in (1, 2, 3):
         wide = (room[0] - (across - 1) * apart * 2) // across
         panel = (wide - SEAM) // 2, round((wide - SEAM) / 2 * whole[1] / whole[0])
         down = (room[1] + apart) // (panel[1] + apart)
-        if across * down >= ROWS:
+        if across * down >= least:
             break
     return panel, across, max(1, down)
 
@@ -111,8 +116,10 @@ def best(edit: Edit, count: int) -> list[Row]:
     for shot in strongest(answered(edit)):
         if len(good) == count:
             break
-        pair = next(_side_by_side(edit, shot, [_middle(shot)], GLANCE))
-        flat = min(np.asarray(picture.convert("L")).std() for picture in pair) < DULL
+        theirs = shot.in_match + (_middle(shot) - shot.in_query) * shot.speed
+        seen = ((edit.trailer, _middle(shot)), (shot.match_film, theirs))
+        pair = [still(edit, *moment, GLANCE).convert("L") for moment in seen]
+        flat = min(np.asarray(picture).std() for picture in pair) < DULL
         (dull if flat else good).append(shot)
     return sorted([*good, *dull][:count], key=lambda shot: shot.in_query)
 
@@ -129,13 +136,12 @@ def strongest(shots: Sequence[Row]) -> list[Row]:
     >>> [(row.match_film, row.score) for row in strongest(made)]
     [('a', 0.9), ('b', 0.5), ('c', None), ('a', 0.8)]
     """
-    ranked = sorted(shots, key=lambda shot: -1.0 if shot.score is None else shot.score)[::-1]
-    before: dict[str, int] = {}
-    rounds = []
+    ranked = sorted(shots, key=lambda shot: 1.0 if shot.score is None else -shot.score)
+    before, rounds = Counter(), []
     for shot in ranked:
-        before[shot.match_film] = before.get(shot.match_film, -1) + 1
         rounds.append(before[shot.match_film])
-    return [shot for _, shot in sorted(zip(rounds, ranked, strict=True), key=lambda one: one[0])]
+        before[shot.match_film] += 1
+    return [ranked[place] for place in sorted(range(len(ranked)), key=rounds.__getitem__)]
 
 
 def _side_by_side(
@@ -155,7 +161,9 @@ def _filling(edit: Edit, film_id: str, part: Box, moments, panel) -> Iterator[Im
     path = edit.path(film_id)
     crop = within(Box(*edit.films[film_id].crop), part)
     size = cover(*shape(path, crop), panel)
-    focus = focus_of(path, crop, moments[0], moments[-1]) if part == WHOLE else (0.5, 0.5)
+    focus = 0.5, 0.5
+    if part == WHOLE and max(size[0] - panel[0], size[1] - panel[1]) > ROUNDED:
+        focus = focus_of(path, crop, moments[0], moments[-1])
     left, top = (
         round(min(max(at * all_ - room / 2, 0), all_ - room))
         for at, all_, room in zip(focus, size, panel, strict=True)
@@ -214,7 +222,8 @@ def _small_enough(frames: list[Image.Image], kind: str, most: float) -> tuple[by
     tries = list(TRIES)
     while tries:
         width, skip, quality = tries.pop(0)
-        some = [ImageOps.contain(frame, (width, width)) for frame in frames[::skip]]
+        share = width / TRIES[0][0]
+        some = [ImageOps.scale(frame, share, Image.LANCZOS) for frame in frames[::skip]]
         data = _animated(some, kind, skip, quality)
         if len(data) <= most:
             break
@@ -229,7 +238,7 @@ def _moving(edit: Edit, shots: list[Row]) -> list[Image.Image]:
     whole = shape(edit.path(edit.trailer), Box(*edit.films[edit.trailer].crop))
     panel = fit(*whole, ((TRIES[0][0] - SEAM) // 2, TRIES[0][0] // 2))
     frames = []
-    for shot in shots:
+    for shot in tqdm(shots, desc="teaser", unit="pair"):
         lasts = min(SECOND, shot.out_query - shot.in_query)
         begin = _middle(shot) - lasts / 2
         moments = [
@@ -256,17 +265,22 @@ def _foot(edit: Edit, title: str, wide: int) -> Image.Image:
     """Title and small print: every film with its year."""
     films = cited(edit)
     trailer, others = films[-1].entry, [film for film in films if film.positions]
-    words = title or trailer.title or named(trailer)
     large, middle, small = (round(wide * part) for part in (0.055, 0.0185, 0.0145))
-    spaced = "\u2009".join(" ".join(words.split()).upper())
-    large = min(large, int(large * wide / font(large).getlength(spaced)))
+    words = textwrap.wrap(
+        title or trailer.title or named(trailer), 36, max_lines=3, placeholder="…"
+    )
+    spaced = ["\u2009".join(line.upper()) for line in words]
+    longest = max((font(large).getlength(line) for line in spaced), default=0)
+    large = min(large, int(large * wide / max(longest, 1)))
     told = f"reinterpreted with shots from {counted(len(others), 'film')}"
-    print_ = _wrapped([named(film.entry) for film in others], font(small), wide)
+    names = [textwrap.shorten(named(film.entry), 80, placeholder="…") for film in others]
+    print_ = _wrapped(names, font(small), wide)
     step = round(small * 1.65)
-    high = [round(large * 1.5), round(middle * 2.6), step * len(print_)]
+    high = [round(large * (0.35 + 1.3 * len(spaced))), round(middle * 2.6), step * len(print_)]
     foot = Image.new("RGB", (wide, sum(high)), PAPER)
     draw = ImageDraw.Draw(foot)
-    draw.text((0, 0), spaced, INK, font(large))
+    for number, line in enumerate(spaced):
+        draw.text((0, round(number * large * 1.3)), line, INK, font(large))
     draw.text((0, high[0]), told, FAINT, font(middle))
     for number, line in enumerate(print_):
         draw.text((0, high[0] + high[1] + number * step), line, FAINT, font(small))

@@ -116,7 +116,9 @@ def _escaped(line: str, kind: str) -> str:
 
 
 def credits_file(edit: Edit, out) -> int:
-    """Every film that is seen: title, year, source, licence, and when, on the trailer's clock.
+    """Every film that is seen: title, year, source, licence, and when.
+
+    Times are counted from the trailer's first frame; in the CSV they are seconds.
 
     Parameters
     ----------
@@ -157,19 +159,17 @@ def credits_file(edit: Edit, out) -> int:
 
 def _plain(films: list[Cited], seen: dict) -> str:
     return "\n".join(
-        "\n".join([head, *(f"    {line}" for line in lines), ""])
-        for head, lines in (_entry(film, seen[film.film_id]) for film in films)
+        "\n    ".join([named(film.entry), *_told(films, film, seen)]) + "\n" for film in films
     )
 
 
 def _markdown(films: list[Cited], seen: dict) -> str:
     entries = []
     for film in films:
-        head, lines = _entry(film, seen[film.film_id])
-        lines = map(_marked, lines)
+        lines = map(_marked, _told(films, film, seen))
         if film.page:
             lines = [line.replace(_marked(film.page), f"<{film.page}>") for line in lines]
-        entries.append("  \n  ".join([f"- **{_marked(head)}**", *lines]) + "\n")
+        entries.append("  \n  ".join([f"- **{_marked(named(film.entry))}**", *lines]) + "\n")
     return "# Films\n\n" + "\n".join(entries)
 
 
@@ -178,12 +178,15 @@ def _marked(text: str) -> str:
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>#&" else sign for sign in text)
 
 
-def _entry(film: Cited, seen: list[tuple[float, float]]) -> tuple[str, list[str]]:
-    times = ", ".join(f"{clock(begin)}-{clock(end)}" for begin, end in seen)
-    last = "The trailer that is answered" if not seen else f"Seen at {times}"
-    licence = licence_name(film.entry.licence) or "not known"
-    source = [f"Source: {film.source}"] if film.source else []
-    return named(film.entry), [*source, f"Licence: {licence}", last]
+def _told(films: list[Cited], film: Cited, seen: dict) -> list[str]:
+    """What is said of a film, line by line."""
+    times = ", ".join(f"{clock(begin)}-{clock(end)}" for begin, end in seen[film.film_id])
+    return [
+        *([f"Source: {film.source}"] if film.source else []),
+        f"Licence: {licence_name(film.entry.licence) or 'not known'}",
+        *(["The trailer that is answered"] if film is films[-1] else []),
+        *([f"Seen at {times}"] if times else []),
+    ]
 
 
 def _table(films: list[Cited], seen: dict) -> str:
@@ -194,6 +197,7 @@ def _table(films: list[Cited], seen: dict) -> str:
             "source": film.entry.source,
             "page": film.page,
             "licence": film.entry.licence,
+            "role": "trailer" if film is films[-1] else "archive",
             "seen": " ".join(f"{begin:.3f}-{end:.3f}" for begin, end in seen[film.film_id]),
         }
         for film in films

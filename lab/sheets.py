@@ -74,7 +74,7 @@ def contact_sheet(
     cells = []
     for shot in tqdm(shown, desc="contact sheet", unit="pair"):
         answers = [(edit, shot), *((other, other.row_at(_middle(shot))) for other in others)]
-        trailer = _still(edit, edit.trailer, _middle(shot), panel)
+        trailer = still(edit, edit.trailer, _middle(shot), panel)
         pictures = [_answer(*answer, trailer, panel) for answer in answers]
         score = "" if shot.score is None or others else f"   score {shot.score:.2f}"
         extra = f"   {shot.speed:.0%} speed" if shot.speed < 0.995 else ""
@@ -243,11 +243,12 @@ def _answer(edit: Edit, shot: Row | None, trailer, panel) -> Image.Image | None:
         return trailer
     half = (shot.out_query - shot.in_query) / 2
     part = Box(*shot.reframe) if shot.reframe else WHOLE
-    picture = _still(edit, shot.match_film, shot.in_match + half * shot.speed, panel, part)
+    picture = still(edit, shot.match_film, shot.in_match + half * shot.speed, panel, part)
     return picture.transpose(Image.FLIP_LEFT_RIGHT) if shot.mirror else picture
 
 
-def _still(edit: Edit, film_id: str, time: float, panel, part: Box = WHOLE) -> Image.Image:
+def still(edit: Edit, film_id: str, time: float, panel, part: Box = WHOLE) -> Image.Image:
+    """A film's picture at a second of its own, without its bars, fitted into a panel."""
     crop = within(Box(*edit.films[film_id].crop), part)
     player = open_panel(edit.path(film_id), time, crop, panel, pixels="rgb24")
     picture = player.at(time).picture.to_image()

@@ -114,6 +114,12 @@ def test_addresses_of_licences_and_films_become_what_people_click_and_say():
         assert page_of(source) == item
     assert page_of("Kivy, https://kivy.org/films, 2012") == "https://kivy.org/films"
     assert page_of("see archive.org, Prelinger") == ""
+    duck = "https://archive.org/details/DuckandC1951"
+    for source in ("archive.org/download/DuckandC1951/duck.mp4", "archive.org: DuckandC1951"):
+        assert film("", source=source).source == duck
+    assert (
+        film("", source=f"Prelinger ({duck}?start=3), 1951").source == f"Prelinger ({duck}), 1951"
+    )
 
 
 def test_many_films_of_one_doubt_are_one_sentence():
@@ -334,6 +340,7 @@ def test_credits_name_every_film_with_page_licence_and_seconds(late, tmp_path):
         film, trailer = csv.DictReader(file)
     assert film["page"] == "https://archive.org/details/a-b" and film["year"] == "1922"
     assert film["seen"] == "0.000-1.001 1.001-2.002 2.002-3.003" and trailer["seen"] == ""
+    assert (film["role"], trailer["role"]) == ("archive", "trailer")
     plain = (tmp_path / "credits.txt").read_text(encoding="utf-8")
     marked = (tmp_path / "credits.md").read_text(encoding="utf-8")
     assert "Source: https://archive.org/details/a-b\n" in plain and "CC BY 4.0" in plain
