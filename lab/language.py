@@ -226,3 +226,12 @@ def clock(seconds: float) -> str:
     """
     seconds = round(seconds, 1)
     return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "film"), counted(2, "film")
+    ('1 film', '2 films')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"

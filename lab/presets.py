@@ -47,23 +47,24 @@ PRESETS = {
 
 
 class Platform(NamedTuple):
-    """What a place takes: seconds and megabytes at most, width / height from and to."""
+    """What a place takes: seconds and megabytes at most, width / height from and to, letters."""
 
     longest: float
     most_mb: float
     aspects: tuple[float, float]
+    letters: int
 
 
 # As their help pages had it in 2025; they change, and accounts differ.
 PLATFORMS = {
-    "bluesky": Platform(180, 100, (1 / 3, 3)),
-    "instagram-reel": Platform(180, 300, (9 / 16, 9 / 16)),
-    "linkedin": Platform(900, 5000, (1 / 2.4, 2.4)),
-    "mastodon": Platform(3600, 99, (1 / 3, 3)),
-    "tiktok": Platform(600, 500, (9 / 16, 16 / 9)),
-    "x": Platform(140, 512, (1 / 2.39, 2.39)),
-    "youtube": Platform(43200, 256000, (1 / 3, 3)),
-    "youtube-short": Platform(180, 256000, (9 / 16, 1)),
+    "bluesky": Platform(180, 100, (1 / 3, 3), 300),
+    "instagram-reel": Platform(180, 300, (9 / 16, 9 / 16), 2200),
+    "linkedin": Platform(900, 5000, (1 / 2.4, 2.4), 3000),
+    "mastodon": Platform(3600, 99, (1 / 3, 3), 500),
+    "tiktok": Platform(600, 500, (9 / 16, 16 / 9), 2200),
+    "x": Platform(140, 512, (1 / 2.39, 2.39), 280),
+    "youtube": Platform(43200, 256000, (1 / 3, 3), 5000),
+    "youtube-short": Platform(180, 256000, (9 / 16, 1), 5000),
 }
 
 

@@ -36,6 +36,7 @@ from lab.video import (
     SOUND_RATE,
     Box,
     Piece,
+    Probe,
     Writer,
     copied,
     encoded,
@@ -181,6 +182,18 @@ def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> list[s
     ]
 
 
+def title_lasts(edit: Edit) -> Fraction:
+    """Seconds by which a title card delays a video."""
+    info = probe(edit.path(edit.trailer))
+    frame = _frame(info)
+    return round(round(TITLE / frame) * frame / info.time_base) * info.time_base
+
+
+def _frame(info: Probe) -> Fraction:
+    """Seconds of a frame of the trailer, nominally."""
+    return 1 / Fraction(info.fps).limit_denominator(4004)
+
+
 def misfit(
     edit: Edit,
     preset: str,
@@ -261,7 +274,7 @@ class _Strip:
         # Seconds of the trailer at which its picture begins and ends here.
         self.first: Fraction | None = None
         self.last = Fraction(0)
-        self.frame = 1 / Fraction(self.info.fps).limit_denominator(4004)
+        self.frame = _frame(self.info)
 
     def make(self) -> None:
         """Make what is not there yet, one shot after the other."""
@@ -375,6 +388,8 @@ class _Strip:
 def _whole(part: Path, told: dict) -> bool:
     """Whether a piece is as it was written."""
     video = part / "video.mp4"
+    if not isinstance(told, dict) or told.keys() != {"times", "bytes"}:
+        return False
     return not told["times"] or (video.is_file() and video.stat().st_size == told["bytes"])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from tqdm.auto import tqdm
 
 from lab.canvas import fit, open_panel, shape, within
@@ -17,12 +17,13 @@ from lab.films import named
 from lab.language import caption, clock
 from lab.lettering import font
 from lab.store import write_whole
-from lab.video import WHOLE, Box
+from lab.video import WHOLE, Box, WriteError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LINE = 15  # pixels from a line of small print to the next
+A4 = 297, 210  # millimetres, lying
 
 
 def contact_sheet(
@@ -34,19 +35,20 @@ def contact_sheet(
     thumb: tuple[int, int] = (288, 162),
     only: tuple[int, int] | None = None,
 ) -> int:
-    """Every pair, left and right, with its time and score, as a PNG.
+    """Every pair, left and right, with its time and score: a picture, or pages to print.
 
     Parameters
     ----------
     edit : Edit
     out : path-like
+        ``.png``, or ``.pdf`` of as many A4 pages as it takes.
     others : sequence of Edit
         Other answers to the same trailer, from this archive or another: each shot's stand
         beside one another, in this order.
     columns : int, optional
         Pairs in a row; by default 3, of a sheet with `others` as many as six pictures take.
     thumb : (int, int)
-        Most width and height of a picture, in pixels.
+        Most width and height of a picture, in pixels; twice that on a page.
     only : (int, int), optional
         First and last position of the trailer's shots that are shown; by default all.
 
@@ -59,16 +61,20 @@ def contact_sheet(
     ------
     EditError
         If one of `others` is of another trailer, or a film is gone.
+    WriteError
+        If `out` ends otherwise.
     """
+    kind = ending(out, ".png", ".pdf")
     if any(other.trailer != edit.trailer for other in others):
         raise EditError("the edits are of different trailers; a sheet shows one trailer's.")
     begin, end = edit.stretch(only)
     shown = [shot for shot in edit.shots if begin <= shot.in_query < end]
-    panel = fit(*shape(edit.path(edit.trailer), Box(*edit.films[edit.trailer].crop)), thumb)
+    most = thumb if kind == ".png" else (2 * thumb[0], 2 * thumb[1])
+    panel = fit(*shape(edit.path(edit.trailer), Box(*edit.films[edit.trailer].crop)), most)
     cells = []
     for shot in tqdm(shown, desc="contact sheet", unit="pair"):
         answers = [(edit, shot), *((other, other.row_at(_middle(shot))) for other in others)]
-        trailer = _still(edit, edit.trailer, _middle(shot), panel)
+        trailer = still(edit, edit.trailer, _middle(shot), panel)
         pictures = [_answer(*answer, trailer, panel) for answer in answers]
         score = "" if shot.score is None or others else f"   score {shot.score:.2f}"
         extra = f"   {shot.speed:.0%} speed" if shot.speed < 0.995 else ""
@@ -78,7 +84,7 @@ def contact_sheet(
         note = "   |   ".join(told[1:]) if others else shot.why
         cells.append(Cell([trailer, *pictures], head, told[0], note))
     columns = columns or max(1, 6 // (2 + len(others)))
-    write_whole(Path(out), draw_sheet(cells, panel, columns))
+    write_whole(Path(out), (draw_sheet if kind == ".png" else draw_pages)(cells, panel, columns))
     return len(shown)
 
 
@@ -105,6 +111,20 @@ def shot_sheet(shots: pd.DataFrame, thumbnails: Callable[[int], Path], out) -> N
     write_whole(Path(out), draw_sheet(cells, panel, 5))
 
 
+def ending(out, *kinds: str) -> str:
+    """A file's ending, in small letters.
+
+    Raises
+    ------
+    WriteError
+        If it is none of `kinds`.
+    """
+    found = Path(out).suffix.lower()
+    if found not in kinds:
+        raise WriteError(out, f"is to end in {' or '.join(kinds)}; give it such a name.")
+    return found
+
+
 class Cell(NamedTuple):
     """A place on a sheet: pictures side by side (None: black), a line, and smaller ones."""
 
@@ -116,32 +136,90 @@ class Cell(NamedTuple):
 
 def draw_sheet(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes:
     """A PNG of cells in rows; `panel` is the room for one picture, in pixels."""
-    large, small = font(15), font(12)
-    gap, apart = 14, 4
-    wide = len(cells[0].pictures) * (panel[0] + apart) - apart
-    notes = [textwrap.wrap(cell.note, wide // 6) for cell in cells]
-    words = 40 + LINE * max(map(len, notes))
-    rows = -(-len(cells) // columns)
-    size = gap + (wide + gap) * columns, gap + (panel[1] + words + gap) * rows
-    sheet = Image.new("RGB", size, (18, 18, 18))
-    draw = ImageDraw.Draw(sheet)
-    for number, cell in enumerate(cells):
-        x = gap + (wide + gap) * (number % columns)
-        y = gap + (panel[1] + words + gap) * (number // columns)
-        for side, picture in enumerate(cell.pictures):
-            left = x + side * (panel[0] + apart)
-            draw.rectangle((left, y, left + panel[0] - 1, y + panel[1] - 1), fill=(0, 0, 0))
-            if picture is not None:
-                inset = [(room - part) // 2 for room, part in zip(panel, picture.size, strict=True)]
-                sheet.paste(picture, (left + inset[0], y + inset[1]))
-        draw.text((x, y + panel[1] + 3), cell.head, (235, 235, 235), large)
-        draw.text((x, y + panel[1] + 22), cell.caption, (160, 160, 160), small)
-        for line, text in enumerate(notes[number]):
-            place = x, y + panel[1] + 38 + LINE * line
-            draw.text(place, text, (200, 190, 150), small)
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", optimize=True)
+    _Sheet(cells, panel, columns, SCREEN).drawn(cells).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def draw_pages(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes:
+    """A PDF of the same, on white A4 pages, lying; whole rows on each."""
+    sheet = _Sheet(cells, panel, columns, PAPER)
+    wide, shape_ = sheet.width, A4[1] / A4[0]
+    rows = max(1, int((wide * shape_ - sheet.gap) / sheet.row))
+    count = rows * columns
+    pages = [
+        ImageOps.pad(
+            sheet.drawn(cells[at : at + count]),
+            (wide, round(wide * shape_)),
+            color=PAPER.ground,
+            centering=(0, 0),
+        )
+        for at in range(0, len(cells), count)
+    ]
+    buffer = io.BytesIO()
+    dots = wide / A4[0] * 25.4
+    pages[0].save(
+        buffer, "PDF", save_all=True, append_images=pages[1:], resolution=dots, quality=90
+    )
+    return buffer.getvalue()
+
+
+class Look(NamedTuple):
+    """Colours of a sheet, and how many times as large as usual all but its pictures is."""
+
+    ground: tuple[int, int, int]
+    head: tuple[int, int, int]
+    caption: tuple[int, int, int]
+    note: tuple[int, int, int]
+    scale: int
+
+
+SCREEN = Look((18, 18, 18), (235, 235, 235), (160, 160, 160), (200, 190, 150), 1)
+PAPER = Look((255, 255, 255), (20, 20, 20), (90, 90, 90), (120, 100, 50), 2)
+
+
+class _Sheet:
+    """Cells in rows of one height, for whichever of them."""
+
+    def __init__(self, cells: list[Cell], panel: tuple[int, int], columns: int, look: Look):
+        self.panel, self.columns, self.look = panel, columns, look
+        self.gap, self.apart = 14 * look.scale, 4 * look.scale
+        self.wide = len(cells[0].pictures) * (panel[0] + self.apart) - self.apart
+        self.lines = max(len(self._note(cell)) for cell in cells)
+        self.row = panel[1] + self.gap + (40 + LINE * self.lines) * look.scale
+        self.width = self.gap + (self.wide + self.gap) * columns
+
+    def _note(self, cell: Cell) -> list[str]:
+        return textwrap.wrap(cell.note, self.wide // (6 * self.look.scale))
+
+    def drawn(self, cells: list[Cell]) -> Image.Image:
+        rows = -(-len(cells) // self.columns)
+        sheet = Image.new("RGB", (self.width, self.gap + self.row * rows), self.look.ground)
+        draw = ImageDraw.Draw(sheet)
+        for number, cell in enumerate(cells):
+            row, column = divmod(number, self.columns)
+            place = self.gap + (self.wide + self.gap) * column, self.gap + self.row * row
+            self._pictures(sheet, draw, cell, *place)
+            self._words(draw, cell, *place)
+        return sheet
+
+    def _pictures(self, sheet, draw, cell: Cell, x: int, y: int) -> None:
+        for side, picture in enumerate(cell.pictures):
+            left = x + side * (self.panel[0] + self.apart)
+            corner = left + self.panel[0] - 1, y + self.panel[1] - 1
+            draw.rectangle((left, y, *corner), fill=(0, 0, 0))
+            if picture is not None:
+                size = zip(self.panel, picture.size, strict=True)
+                inset = [(room - part) // 2 for room, part in size]
+                sheet.paste(picture, (left + inset[0], y + inset[1]))
+
+    def _words(self, draw, cell: Cell, x: int, y: int) -> None:
+        scale, below = self.look.scale, y + self.panel[1]
+        large, small = font(15 * scale), font(12 * scale)
+        draw.text((x, below + 3 * scale), cell.head, self.look.head, large)
+        draw.text((x, below + 22 * scale), cell.caption, self.look.caption, small)
+        for line, text in enumerate(self._note(cell)):
+            draw.text((x, below + (38 + LINE * line) * scale), text, self.look.note, small)
 
 
 def _caption(edit: Edit, shot: Row | None) -> str:
@@ -165,11 +243,12 @@ def _answer(edit: Edit, shot: Row | None, trailer, panel) -> Image.Image | None:
         return trailer
     half = (shot.out_query - shot.in_query) / 2
     part = Box(*shot.reframe) if shot.reframe else WHOLE
-    picture = _still(edit, shot.match_film, shot.in_match + half * shot.speed, panel, part)
+    picture = still(edit, shot.match_film, shot.in_match + half * shot.speed, panel, part)
     return picture.transpose(Image.FLIP_LEFT_RIGHT) if shot.mirror else picture
 
 
-def _still(edit: Edit, film_id: str, time: float, panel, part: Box = WHOLE) -> Image.Image:
+def still(edit: Edit, film_id: str, time: float, panel, part: Box = WHOLE) -> Image.Image:
+    """A film's picture at a second of its own, without its bars, fitted into a panel."""
     crop = within(Box(*edit.films[film_id].crop), part)
     player = open_panel(edit.path(film_id), time, crop, panel, pixels="rgb24")
     picture = player.at(time).picture.to_image()

@@ -130,6 +130,11 @@ def play(path, width: int = 960) -> HTML:
     return HTML(f'<video src="{url(path)}" width="{width}" controls preload="metadata"></video>')
 
 
+def picture(path, told: str, width: int = 640) -> HTML:
+    """A picture from where it lies, still or moving; `told` is what a screen reader says of it."""
+    return HTML(f'<img src="{url(path)}" alt="{html.escape(told)}" width="{width}">')
+
+
 def _figure(picture: Path, text: str, words: str) -> str:
     """A shot's picture with two lines under it; the second is what a screen reader says of it."""
     return (

@@ -59,7 +59,8 @@ def test_from_a_folder_of_films_to_a_finished_video(house, capsys):
         assert np.abs(right - source.picture.to_ndarray()).mean() < 4
     assert lab("render", edit, "--preset", "contact-sheet", "--out", house / "sheet.png") == 0
     assert (house / "sheet.png").read_bytes().startswith(b"\x89PNG")
-    assert lab("render", edit, "--preset", "alone", "--out", house / "alone.mp4") == 0
+    words = ("--preset", "alone", "--out", house / "alone.mp4", "--work", house)
+    assert lab("render", edit, *words) == 0
     assert next(frames(house / "alone.mp4")).picture.width == 320
 
 
@@ -254,3 +255,32 @@ def test_an_edit_goes_to_an_editing_program_and_comes_back(house, tmp_path, caps
     assert after.shots[1].in_match == pytest.approx(before.shots[1].in_match - 5 / 24, abs=1e-3)
     assert after.shots[1].pinned and after.path(after.trailer).samefile(trailer)
     assert lab("handover", edit) == 1 and "say where to" in capsys.readouterr().err
+
+
+def test_all_that_goes_with_a_film_in_one_go(house, tmp_path, capsys):
+    trailer, edit = house / "trailers" / "trailer.mp4", house / "go.yaml"
+    assert lab("match", trailer, "--edit", edit, "--work", house) == 0
+    made = ["strip", "contact-sheet", "poster", "teaser", "subtitles", "credits", "post"]
+    words = ("--speed", "ultrafast", "--work", house, "--out", tmp_path / "all")
+    assert lab("render", edit, "--preset", *made, *words) == 0
+    files = {path.name for path in (tmp_path / "all").iterdir()}
+    assert files == {
+        *("go-strip.mp4", "go-contact-sheet.png", "go-poster.png", "go-teaser.webp"),
+        *("go-subtitles.srt", "go-credits.md", "go-post.txt"),
+    }
+    assert len(capsys.readouterr().out.strip().splitlines()) == 7 + 1
+    assert lab("render", edit, "--preset", "strip", "square", "--out", tmp_path / "a.mp4") == 1
+    assert "several presets go into a folder" in capsys.readouterr().err
+    tall = ("--for", "instagram-reel", "--work", house, "--out", tmp_path / "no.mp4")
+    assert lab("render", edit, *tall) == 1
+    assert "take stacked" in capsys.readouterr().err and not (tmp_path / "no.mp4").exists()
+    words = ("--preset", "post", "--for", "x", "--out", tmp_path / "post.txt")
+    assert lab("render", edit, *words) == 0
+    assert 0 < len((tmp_path / "post.txt").read_text().strip()) <= 280
+
+
+@pytest.mark.parametrize("span", ["25:10", "a:b", "-1:4", "nan:3"])
+def test_a_range_that_is_none_is_refused(span, capsys):
+    with pytest.raises(SystemExit):
+        lab("render", "e.yaml", "--out", "o.mp4", f"--range={span}")
+    assert "give seconds from and to" in capsys.readouterr().err

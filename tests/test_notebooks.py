@@ -30,8 +30,8 @@ def films_of_the_sample(folder):
             )
 
 
-# These two are tried in a browser as well; they take half a minute each.
-SLOW = {"02_scene_map", "03_match_trailer"}
+# The first two are tried in a browser as well; they take half a minute each.
+SLOW = {"02_scene_map", "03_match_trailer", "04_export"}
 EACH = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem in SLOW else [])
     for path in NOTEBOOKS
@@ -67,6 +67,14 @@ def shows_the_studio_and_its_film(shown, tmp_path):
     assert (out / "studio.mp4").stat().st_size > 10_000
 
 
+def shows_what_leaves_the_house(shown, tmp_path):
+    out = tmp_path / "data" / "demo" / "out"
+    names = "tall.mp4 wipe.mp4 poster.png teaser.webp credits.md export.srt export.otio"
+    assert all((out / name).stat().st_size > 100 for name in names.split())
+    assert shown.count("<video src=") == 2 and shown.count("<img src=") == 2
+    assert "LUFS" in shown and '"[]"' in shown  # nothing was changed in the timeline
+
+
 def shows_neighbours_and_why(shown, tmp_path):
     assert shown.count("<figure") >= 9 and "application/vnd.plotly" in shown
     assert "ost alike in" in shown and (tmp_path / "data/demo/out/seeing.yaml").exists()
@@ -85,5 +93,6 @@ SHOWS = {
     "01_shots": shows_a_strip_and_the_shots,
     "02_scene_map": shows_a_map_scenes_and_films_of_them,
     "03_match_trailer": shows_the_studio_and_its_film,
+    "04_export": shows_what_leaves_the_house,
     "06_seeing": shows_neighbours_and_why,
 }

@@ -6,58 +6,17 @@ import argparse
 import math
 import os
 import sys
-from functools import partial
-from pathlib import Path
-from typing import get_args
-
-from PIL import Image, ImageOps
-from pydantic import BaseModel
 
 from lab import __version__
 from lab.cli import finishing, options, verbs
-from lab.credits import cited, doubts
-from lab.cutlists import CutListError, read_cuts, write_cuts
-from lab.edit import EditError, load_edit, match_trailer
-from lab.encoders import PACKAGED, EncoderError, load_encoder
-from lab.favourites import cite, put_aside
-from lab.films import Register, find_films
-from lab.handover import hand_back, hand_over
-from lab.ingest import (
-    IngestSettings,
-    ingest_one,
-    load_archive,
-    load_films,
-    load_frames,
-    load_problems,
-    recut,
-    thumbnail_path,
-)
-from lab.ingest import ingest as bring_in
-from lab.language import caption
-from lab.layout import tour
-from lab.likeness import WAYS, Weights
-from lab.looks import THUMBNAIL
-from lab.page import write_map
+from lab.cutlists import CutListError
+from lab.edit import EditError
+from lab.encoders import PACKAGED, EncoderError
 from lab.presets import PLATFORMS, PRESETS, RenderSettings
-from lab.reel import ReelError, grid, reel
-from lab.render import misfit
-from lab.render import render as render_edit
+from lab.reel import ReelError
 from lab.rules import MatchError, MatchSettings
-from lab.sample import SampleError, fetch_samples
-from lab.scenes import SceneSettings, name_scene, open_map, typical
-from lab.search import (
-    COUNT,
-    SearchError,
-    by_image,
-    by_shot,
-    by_text,
-    by_words,
-    hit_sheet,
-    open_archive,
-    read_picture,
-)
-from lab.sheets import Cell, contact_sheet, shot_sheet
-from lab.store import Workspace
+from lab.sample import SampleError
+from lab.search import COUNT, SearchError
 from lab.video import FilmError
 
 KNOWN = (
@@ -210,20 +169,27 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--weights", type=options.weights, metavar="subject=1,composition=.5,...")
     options.add(one, MatchSettings)
 
-    one = verb("render", finishing.render, "edit -> finished videos, or a contact sheet")
+    one = verb(
+        "render",
+        finishing.render,
+        "edit -> finished videos, and what goes with them: sheet, poster",
+    )
     one.add_argument("edit", metavar="EDIT.yaml")
     one.add_argument(
         "--preset",
         nargs="+",
         default=["side-by-side"],
-        choices=[*PRESETS, finishing.SHEET],
-        help="one layout or several: %(choices)s; default: side-by-side",
+        choices=finishing.MADE,
+        metavar="NAME",
+        help=f"videos: {', '.join(PRESETS)} (default: side-by-side); and "
+        f"{', '.join(finishing.AROUND)}; several at once, if you like",
     )
     one.add_argument(
         "--out",
         required=True,
         metavar="FILE",
-        help=".mp4, or .png for the sheet; of several presets, a folder",
+        help=".mp4; .png or .pdf (sheet, poster), .webp or .gif (teaser), .srt or .vtt, .md, .txt "
+        "or .csv (credits), .txt (post); of several presets, a folder",
     )
     part = one.add_mutually_exclusive_group()
     part.add_argument(

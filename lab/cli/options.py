@@ -10,6 +10,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from lab.language import counted
 from lab.likeness import WAYS, Weights
 
 
@@ -108,11 +109,7 @@ def shown(table, out: str | None, what: str, columns: list[str]) -> str:
     columns = [name for name in columns if not table[name].isna().all() or not len(table)]
     if out:
         table.to_csv(out, index=False)
-        return f"{counted(table, what)} -> {out}"
+        return f"{counted(len(table), what)} -> {out}"
     if len(table):
         print(table[columns].to_string(index=False))
-    return counted(table, what)
-
-
-def counted(things, what: str, many: str = "") -> str:
-    return f"{len(things)} {what if len(things) == 1 else many or what + 's'}"
+    return counted(len(table), what)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from lab.cli.options import UsageError, counted, ends_in, given, shown
+from lab.cli.options import UsageError, ends_in, given, shown
 from lab.cutlists import read_cuts, write_cuts
 from lab.edit import load_edit, match_trailer
 from lab.encoders import PACKAGED, load_encoder
@@ -25,7 +25,7 @@ from lab.ingest import (
     thumbnail_path,
 )
 from lab.ingest import ingest as bring_in
-from lab.language import caption
+from lab.language import caption, counted
 from lab.layout import tour
 from lab.looks import THUMBNAIL
 from lab.page import write_map
@@ -69,10 +69,14 @@ def ingest(args) -> str:
     if not report.made and not report.stood:
         raise UsageError("none of these films could be read; see `lab problems`.")
     if not report.made and not len(report.problems):
-        return f"nothing to do: {counted(report.stood, 'film')} already in {workspace.work}"
-    bad = f", {counted(report.problems, 'problem')} (lab problems)" if len(report.problems) else ""
+        return f"nothing to do: {counted(len(report.stood), 'film')} already in {workspace.work}"
+    bad = (
+        f", {counted(len(report.problems), 'problem')} (lab problems)"
+        if len(report.problems)
+        else ""
+    )
     stood = f", {len(report.stood)} stood already" if report.stood else ""
-    return f"ingested {counted(report.made, 'film')}{stood}{bad} -> {workspace.work}"
+    return f"ingested {counted(len(report.made), 'film')}{stood}{bad} -> {workspace.work}"
 
 
 def films(args) -> str:
@@ -105,7 +109,7 @@ def shots(args) -> str:
     elif not changed:
         print(table[LISTED].to_string(index=False))
     place = f" -> {args.out}" if args.out else ""
-    return f"{counted(table, 'shot')} of {path}{changed}{place}"
+    return f"{counted(len(table), 'shot')} of {path}{changed}{place}"
 
 
 def _film(workspace: Workspace, name: str) -> Path:
@@ -119,7 +123,7 @@ def _changed(before: list[int], after: list[int]) -> str:
     more, fewer = set(after) - set(before), set(before) - set(after)
     if not more and not fewer:
         return "; its cuts are as they were"
-    return f"; {counted(more, 'new cut')}, {len(fewer)} gone"
+    return f"; {counted(len(more), 'new cut')}, {len(fewer)} gone"
 
 
 def search(args) -> str:
@@ -150,7 +154,7 @@ def search(args) -> str:
         hits = by_words(archive, count=args.k, where=args.where)
     if args.out and Path(args.out).suffix.lower() == ".png":
         hit_sheet(hits, archive.shots, thumbnail, args.out, query)
-        return f"{counted(hits, 'shot')} -> {args.out}"
+        return f"{counted(len(hits), 'shot')} -> {args.out}"
     return shown(hits.round({"start": 6, "end": 6, "score": 4}), args.out, "shot", list(hits))
 
 
@@ -186,7 +190,7 @@ def draw(args) -> str:
     scenes = found.scenes.rename(columns={"cluster": "scene"}).round(2)
     print(scenes[["scene", "name", "size", "tightness", "exemplar"]].to_string(index=False))
     new = f", {found.placed} of them placed since it was drawn" if found.placed else ""
-    return f"{counted(found.shots, 'shot')}{new}, {counted(scenes, 'scene')} -> {out}"
+    return f"{counted(len(found.shots), 'shot')}{new}, {counted(len(scenes), 'scene')} -> {out}"
 
 
 def aside(args) -> str:
@@ -226,7 +230,7 @@ def match(args) -> str:
         )
         if count
     ]
-    said = ", ".join([f"{counted(answered, 'shot')} answered", *held])
+    said = ", ".join([f"{counted(len(answered), 'shot')} answered", *held])
     return f"{said} -> {args.edit} and {table}"
 
 

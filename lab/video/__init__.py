@@ -40,7 +40,7 @@ from lab.video.sound import (
     samples,
     sound_codec,
 )
-from lab.video.writing import Writer, excerpt, proxy_size, soundtrack
+from lab.video.writing import Writer, excerpt, gif, proxy_size, soundtrack
 
 __all__ = [
     "COPIED_SOUND",
@@ -62,6 +62,7 @@ __all__ = [
     "copied",
     "encoded",
     "excerpt",
+    "gif",
     "join",
     "loudness",
     "luma",
