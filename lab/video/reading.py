@@ -21,6 +21,7 @@ EPSILON = 6e-4
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 TEXT = "is a text, not a film; name a film."
 HDR = (16, 18)  # transfers: SMPTE 2084 (PQ), ARIB STD-B67 (HLG)
+LEAD = 0.5  # seconds before a start from which frames are looked at: deinterlacing needs neighbours
 SETTLE_FRAMES = 48  # frames read by `probe` to learn rate, interlacing and shape
 
 
@@ -313,15 +314,23 @@ class Reader:
             yield held
 
     def _upright(self) -> Iterator[Frame]:
-        lens = None
+        lens, held = None, None  # of frames from well before `start`, the last may be on show then
         for time, picture, stream in self._decoded():
             if lens is None:
                 sar = stream.sample_aspect_ratio or Fraction(1)
                 rotation = picture.rotation % 360
                 lens = _Lens(sar, rotation, self.size, self.pixels, self.crop, self.matrix)
+            if self.start is not None and float(time) < self.start - LEAD:
+                held = time, picture
+                continue
+            if held is not None:
+                yield from lens.push(*held)
+                held = None
             yield from lens.push(time, picture)
         if lens is None:
             raise FilmError(self.path, "holds video of which no frame can be decoded.")
+        if held is not None:
+            yield from lens.push(*held)
         yield from lens.flush()
 
     def _decoded(self):
