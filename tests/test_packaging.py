@@ -26,7 +26,7 @@ LOCKED = {
 # From the ground up; a room imports those before it and never one behind it.
 ROOMS = """video store films canvas lettering change cuts shots cutlists motion encoders faces
 subject framing channels duplicates flags language looks ingest vocabulary align setups solve
-likeness rules candidates match edit credits presets panels soundtrack sheets render posters
+likeness rules candidates match edit credits presets panels strip soundtrack sheets render posters
 presskit handover studio reel search layout naming scenes favourites see plots atlas page show
 widgets sample cli""".split()  # noqa: SIM905
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -216,6 +216,25 @@ def test_what_will_look_flat_is_told(films, tmp_path):
     assert any("hdr.mp4: is HDR" in note for note in done.notes)
 
 
+@pytest.mark.parametrize("blend", [False, True])
+def test_slowed_frames_are_the_nearest_or_blended(blend, films, tmp_path):
+    """Frames that grow lighter by ten, at half their speed: between two lies their middle."""
+    source = tmp_path / "steps.mp4"
+    with Writer(source, (320, 192), 12, options={"crf": "4"}) as out:
+        for k in range(16):
+            packed = np.full((288, 320), 128, np.uint8)
+            planes(packed)[0][:] = 40 + 10 * k
+            out.write(packed, Fraction(k, 12))
+    shots = [(0, 2.5, "steps.mp4", 0.0, {"speed": 0.5})]
+    edit = edit_of(films[0], films[1], shots, [films[1], source])
+    edit.films["steps.mp4"].path = str(source)
+    settings = RenderSettings(blend=blend, **QUICK)
+    done = render(edit, tmp_path / "out.mp4", "alone", settings)
+    light = [int(planes(f.picture.to_ndarray())[0][96, 160]) for f in Reader(done.path)]
+    expected = [40 + 10 * (k / 2 if blend else k // 2) for k in range(30)]
+    assert np.abs(np.array(light) - expected).max() <= 2
+
+
 def test_labels_stand_outside_where_there_is_room(films, tmp_path):
     plain, labelled = tmp_path / "plain.mp4", tmp_path / "labelled.mp4"
     edit = made(films, title="A film", year="1927")
@@ -423,6 +442,17 @@ def test_joined_pieces_play_as_one(films, tmp_path):
     ]
     assert [time for time, _ in shown] == [Fraction(k, 8) for k in range(16)]
     assert np.abs(np.diff([int(v) for _, v in shown]) - ([20] * 7 + [-140] + [20] * 7)).max() <= 3
+
+
+def test_pieces_of_different_kinds_are_not_joined(films, tmp_path):
+    for name, options in (("one.mp4", {}), ("two.mp4", {"x264-params": "bframes=0"})):
+        with Writer(tmp_path / name, (64, 64), 8, options=options) as out:
+            for k in range(8):
+                out.write(np.full((96, 64), 20 + 20 * k, np.uint8), Fraction(k, 8))
+    pieces = [Piece(tmp_path / "one.mp4", Fraction(0)), Piece(tmp_path / "two.mp4", Fraction(1))]
+    with pytest.raises(WriteError, match=r"two\.mp4: was encoded otherwise"):
+        join(pieces, tmp_path / "out.mp4", Fraction(2))
+    assert {path.name for path in tmp_path.iterdir()} == {"one.mp4", "two.mp4"}
 
 
 @pytest.mark.parametrize(

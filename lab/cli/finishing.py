@@ -15,10 +15,11 @@ from lab.language import counted
 from lab.posters import poster, teaser
 from lab.presets import PLATFORMS, PRESETS, RenderSettings
 from lab.presskit import credits_file, post, subtitles
-from lab.render import misfit, title_lasts
+from lab.render import misfit
 from lab.render import render as render_edit
 from lab.sheets import contact_sheet
 from lab.store import Workspace, write_whole
+from lab.strip import title_lasts
 
 TEASER = 8  # megabytes of a teaser, unless another limit is asked for
 

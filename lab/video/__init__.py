@@ -40,10 +40,11 @@ from lab.video.sound import (
     samples,
     sound_codec,
 )
-from lab.video.writing import Writer, excerpt, gif, proxy_size, soundtrack
+from lab.video.writing import ENCODER, Writer, excerpt, gif, proxy_size, soundtrack
 
 __all__ = [
     "COPIED_SOUND",
+    "ENCODER",
     "EPSILON",
     "INDEXED",
     "SOUND_RATE",

@@ -64,6 +64,7 @@ def join(
                 like = video_stream(first, pieces[0].path)
                 track = output.add_stream_from_template(like)
                 track.time_base = like.time_base
+                _alike(pieces, like.codec_context.extradata)
                 under = sound(output)
                 for packet in _in_turn(pieces, track, ends):
                     output.mux_one(packet)
@@ -79,6 +80,15 @@ def join(
         if under:
             under.close()
     return under.copied if under else None
+
+
+def _alike(pieces: Sequence[Piece], head: bytes) -> None:
+    """Make sure that all pieces can be decoded as one stream."""
+    for piece in pieces:
+        with open_film(piece.path) as film:
+            if video_stream(film, piece.path).codec_context.extradata != head:
+                why = "was encoded otherwise than the pieces before it; delete it, and run again."
+                raise WriteError(piece.path, why)
 
 
 def _in_turn(pieces: Sequence[Piece], track, ends: Fraction) -> Iterator[av.Packet]:

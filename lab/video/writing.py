@@ -23,6 +23,9 @@ from lab.video.reading import (
 )
 from lab.video.sound import BIT_RATE, encoded, samples, track_of
 
+# Pieces that were encoded by another version may not go together.
+ENCODER = f"PyAV {av.__version__}"
+
 
 @contextlib.contextmanager
 def telling(path: Path, part: Path):
