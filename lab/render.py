@@ -34,6 +34,7 @@ from lab.video import (
     copied,
     encoded,
     join,
+    loudness,
     probe,
     shrink,
     sound_codec,
@@ -214,15 +215,12 @@ def chosen(
 
 
 def _sound(strip: Strip, whole: bool) -> tuple[Callable, list[str]]:
-    """What gives an output its sound, and notes."""
+    """What gives an output its sound; and how loud that is, and what else is to be told of it."""
     edit, settings = strip.edit, strip.settings
     path = edit.path(edit.trailer)
     codec = sound_codec(path)
     if not codec and not settings.archive_sound:
         return (lambda _: None), []
-    plain = whole and not (settings.title or settings.archive_sound or settings.loudness)
-    if plain and (codec == "aac" or (codec in COPIED_SOUND and not strip.preset.posting)):
-        return (lambda output: copied(path, output, strip.first)), []
 
     def blocks() -> Iterator[np.ndarray]:
         if strip.shift:
@@ -236,8 +234,11 @@ def _sound(strip: Strip, whole: bool) -> tuple[Callable, list[str]]:
             under=settings.archive_sound,
         )
 
-    notes = []
     if settings.loudness is not None:
         blocks, note = brought_to(settings.loudness, blocks)
-        notes.append(note)
-    return (lambda output: encoded(blocks(), output)), notes
+        return (lambda output: encoded(blocks(), output)), [note]
+    note = f"its sound has {loudness(blocks()).integrated:.1f} LUFS."
+    plain = whole and not (settings.title or settings.archive_sound)
+    if plain and (codec == "aac" or (codec in COPIED_SOUND and not strip.preset.posting)):
+        return (lambda output: copied(path, output, strip.first)), [note]
+    return (lambda output: encoded(blocks(), output)), [note]

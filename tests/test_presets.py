@@ -408,6 +408,9 @@ def test_the_archives_sound_lies_under_its_picture(clicking, films, tmp_path):
 
 
 def test_loudness_is_brought_to_what_is_asked(clicking, films, tmp_path):
+    done = render(made(films), tmp_path / "as.mp4", "strip", RenderSettings(**QUICK))
+    before = loudness(samples(films[1], Fraction(0))).integrated
+    assert done.notes == (f"its sound has {before:.1f} LUFS.",) and before > -30
     settings = RenderSettings(loudness=-23, **QUICK)
     done = render(made(films), tmp_path / "out.mp4", "strip", settings)
     measured = loudness(samples(done.path, Fraction(0)))
