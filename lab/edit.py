@@ -143,8 +143,13 @@ class Edit(BaseModel):
             raise EditError(f"the edit answers with film {film_id}, which its films: do not name.")
         path = self._folder / entry.path
         if not path.is_file():
+            shots = ", ".join(
+                str(shot.position) for shot in self.shots if shot.match_film == film_id
+            )
+            told = named(entry) + (f", shot {shots}" if shots else "")
             raise EditError(
-                f"{path}: is not there any more; put it back, or correct its path in the edit."
+                f"{os.path.abspath(path)}: is not there any more ({told}); put it back, or run "
+                "`lab ingest` where it lies now, and `lab match` again."
             )
         return path
 

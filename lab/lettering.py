@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from lab.canvas import blank, planes
 
 EDGE = 10  # letters are so many times as high as their dark edge is wide
-HEAD, SMALL = 18, 40  # a card is so many times as high as the letters of its head and its lines
+HEAD, SMALL = 11, 30  # a card is so many times as high as the letters of its head and its lines
 
 
 class Letters(NamedTuple):

@@ -349,7 +349,8 @@ class Desk:
         row["why"] = ""
         row |= {"speed": speed, "out_match": pin["in_match"] + lasts}
         for column in columns:
-            if row["out_match"] > self.answers.end[column] + EPSILON:
+            seen = pin["in_match"] + self.spans[at] * speed  # when its last frame is on show
+            if seen > self.answers.end[column] + EPSILON:
                 notes.append(f"shot {at + 1}, pinned, runs on over a cut of its film.")
             if self.answers.shot_id[column] != pin.get("match_id") and speed < 1:
                 notes.append(f"shot {at + 1}, pinned, plays at {speed:.0%} of its speed.")

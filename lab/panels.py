@@ -40,7 +40,7 @@ from lab.video import EPSILON, INDEXED, WHOLE, Box, Frame, Player, Reader, probe
 WIDEST = 1920  # pixels of a result that is as large as its panels, at most
 INSET, MARGIN = 0.28, 0.03  # of a small picture in a corner: its part of the width, its distance
 BAR, SWEEP, REACH = 4, 9.0, 0.38  # a wipe's bar: pixels; seconds there and back; how far it goes
-LABEL = 38  # a square of the whole's area is so many times as high as a label
+LABEL = 32  # a square of the whole's area is so many times as high as a label
 LOOKED = 320  # pixels of the longer side at which a subject is looked for
 SAME = 0.02  # a frame's share below which blending is not worth it
 JUMP = 8.0  # seconds of a trailer that are passed over rather by seeking than by reading

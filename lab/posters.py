@@ -20,7 +20,7 @@ from lab.films import named
 from lab.language import counted
 from lab.lettering import font
 from lab.panels import focus_of
-from lab.sheets import ending, still
+from lab.sheets import at_its_best, ending, still
 from lab.store import write_whole
 from lab.video import EPSILON, WHOLE, Box, Player, WriteError, gif
 
@@ -34,7 +34,6 @@ TRIES = (  # a teaser's width, of how many frames one, quality: until it is smal
 )
 LEEWAY = 1.5  # how much smaller than its pixels tell a teaser may turn out
 ROUNDED = 2  # pixels by which a picture of the panel's own shape may be larger than that
-DULL = 10  # grey levels: a picture that varies less shows nothing
 PAPER, INK, FAINT = (13, 13, 14), (236, 233, 226), (136, 133, 128)
 
 
@@ -83,7 +82,8 @@ def poster(edit: Edit, out, *, title: str = "", width: int = 2000) -> int:
     step = panel[0] * 2 + 2 * apart, panel[1] + apart
     for number, shot in enumerate(tqdm(shots, desc="poster", unit="pair")):
         row, column = divmod(number, across)
-        for side, picture in enumerate(next(_side_by_side(edit, shot, [_middle(shot)], panel))):
+        moment = showing(edit, shot) or _middle(shot)
+        for side, picture in enumerate(next(_side_by_side(edit, shot, [moment], panel))):
             left = margin + column * step[0] + side * (panel[0] + SEAM)
             sheet.paste(picture, (left, margin + row * step[1]))
     sheet.paste(foot, (margin, sheet.height - margin - foot.height))
@@ -116,12 +116,22 @@ def best(edit: Edit, count: int) -> list[Row]:
     for shot in strongest(answered(edit)):
         if len(good) == count:
             break
-        theirs = shot.in_match + (_middle(shot) - shot.in_query) * shot.speed
-        seen = ((edit.trailer, _middle(shot)), (shot.match_film, theirs))
-        pair = [still(edit, *moment, GLANCE).convert("L") for moment in seen]
-        flat = min(np.asarray(picture).std() for picture in pair) < DULL
-        (dull if flat else good).append(shot)
+        moment = showing(edit, shot)
+        (dull if moment is None else good).append(shot)
     return sorted([*good, *dull][:count], key=lambda shot: shot.in_query)
+
+
+def showing(edit: Edit, shot: Row) -> float | None:
+    """A second of the trailer at which both sides of a pair show something; None: at none."""
+
+    def glance(moment: float) -> list[Image.Image]:
+        theirs = shot.in_match + (moment - shot.in_query) * shot.speed
+        return [
+            still(edit, edit.trailer, moment, GLANCE),
+            still(edit, shot.match_film, theirs, GLANCE),
+        ]
+
+    return at_its_best(shot, glance)[1]
 
 
 def _middle(shot: Row) -> float:

@@ -14,6 +14,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,7 @@ from lab.edit import Edit, EditError
 from lab.films import Register
 from lab.panels import arrange
 from lab.presets import PRESETS, Preset, RenderSettings, misfits
-from lab.soundtrack import brought_to, heard
+from lab.soundtrack import brought_to, closed, heard
 from lab.store import Workspace, sweep_beside
 from lab.strip import CREDITS, LINES, Strip, make_room, title_lasts, told
 from lab.video import (
@@ -42,6 +45,7 @@ from lab.video import (
 
 QUALITY = {"preset": "medium", "crf": "18"}
 KEPT = 4 * 10**9  # bytes of encoded shots that are kept, at least those of the last video
+FADE = Fraction(1, 50)  # seconds in which a stretch's sound goes
 FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
 
@@ -129,7 +133,7 @@ def render(
             as_it_was = None if as_it_was is None else False
             if not shrink(whole, out, int(max_mb * 1e6), {"preset": settings.speed}):
                 notes.append("its pictures are so simple that they need less than that.")
-    return Rendered(out, strip.count, as_it_was, strip.made, (*flat, *notes))
+    return Rendered(out, strip.count, as_it_was, strip.made, (*flat, *_cut_off(edit, span), *notes))
 
 
 @contextmanager
@@ -214,31 +218,49 @@ def chosen(
     return begin, end
 
 
+def _cut_off(edit: Edit, span: tuple[float, float] | None) -> list[str]:
+    """Told, if less of the trailer is left than was asked for."""
+    lasts = probe(edit.path(edit.trailer)).duration
+    if span is None or math.isinf(span[1]) or span[1] <= lasts + 0.05:
+        return []
+    return [f"the trailer ends at {lasts:.1f} s: {lasts - span[0]:.1f} s are shown."]
+
+
 def _sound(strip: Strip, whole: bool) -> tuple[Callable, list[str]]:
     """What gives an output its sound; and how loud that is, and what else is to be told of it."""
     edit, settings = strip.edit, strip.settings
-    path = edit.path(edit.trailer)
+    path, cards = edit.path(edit.trailer), settings.credits or bool(settings.title)
     codec = sound_codec(path)
     if not codec and not settings.archive_sound:
         return (lambda _: None), []
-
-    def blocks() -> Iterator[np.ndarray]:
-        if strip.shift:
-            yield np.zeros((2, round(strip.shift * SOUND_RATE)), np.float32)
-        yield from heard(
-            edit,
-            strip.stretches,
-            strip.first,
-            strip.last,
-            whole=whole,
-            under=settings.archive_sound,
-        )
-
+    blocks = partial(_blocks, strip, whole)
     if settings.loudness is not None:
         blocks, note = brought_to(settings.loudness, blocks)
         return (lambda output: encoded(blocks(), output)), [note]
     note = f"its sound has {loudness(blocks()).integrated:.1f} LUFS."
-    plain = whole and not (settings.title or settings.archive_sound)
+    plain = whole and not (cards or settings.archive_sound)
     if plain and (codec == "aac" or (codec in COPIED_SOUND and not strip.preset.posting)):
         return (lambda output: copied(path, output, strip.first)), [note]
     return (lambda output: encoded(blocks(), output)), [note]
+
+
+def _blocks(strip: Strip, whole: bool) -> Iterator[np.ndarray]:
+    """The sound from the video's beginning on.
+
+    Under credits the trailer's goes on, and fades; where a stretch ends without any, it fades at
+    once, as a cut would click.
+    """
+    credits, last = strip.settings.credits, strip.last + strip.ends - strip.closes
+    sound = heard(
+        strip.edit,
+        strip.stretches,
+        strip.first,
+        last,
+        whole=whole and not credits,
+        under=strip.settings.archive_sound,
+    )
+    silence = np.zeros((2, round(strip.shift * SOUND_RATE)), np.float32)
+    sound = chain([silence] if strip.shift else [], sound)
+    if whole and not credits:
+        return sound
+    return closed(sound, strip.closes if credits else strip.ends - FADE, strip.ends)

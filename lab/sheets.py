@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 from tqdm.auto import tqdm
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LINE = 15  # pixels from a line of small print to the next
+LOOKED_AT = 0.5, 0.3, 0.7, 0.15, 0.85  # parts of a shot: until one shows something
+DULL, GLARE, MOSTLY = 10, 243, 0.5  # grey levels: variation, white; part of a picture that is white
 A4 = 297, 210  # millimetres, lying
 
 
@@ -30,7 +33,8 @@ def contact_sheet(
     edit: Edit,
     out,
     *,
-    others: Sequence[Edit] = (),
+    others: Mapping[str, Edit] | None = None,
+    name: str = "this",
     columns: int | None = None,
     thumb: tuple[int, int] = (288, 162),
     only: tuple[int, int] | None = None,
@@ -42,9 +46,11 @@ def contact_sheet(
     edit : Edit
     out : path-like
         ``.png``, or ``.pdf`` of as many A4 pages as it takes.
-    others : sequence of Edit
-        Other answers to the same trailer, from this archive or another: each shot's stand
-        beside one another, in this order.
+    others : mapping of str to Edit, optional
+        Other answers to the same trailer, from this archive or another, by what to call them:
+        each shot's stand beside one another, in this order.
+    name : str
+        What to call `edit` beside them.
     columns : int, optional
         Pairs in a row; by default 3, of a sheet with `others` as many as six pictures take.
     thumb : (int, int)
@@ -64,28 +70,78 @@ def contact_sheet(
     WriteError
         If `out` ends otherwise.
     """
-    kind = ending(out, ".png", ".pdf")
-    if any(other.trailer != edit.trailer for other in others):
+    kind, every = ending(out, ".png", ".pdf"), {name: edit, **(others or {})}
+    if any(other.trailer != edit.trailer for other in every.values()):
         raise EditError("the edits are of different trailers; a sheet shows one trailer's.")
     begin, end = edit.stretch(only)
     shown = [shot for shot in edit.shots if begin <= shot.in_query < end]
+    for one in every.values():  # a film that is gone is told before the work
+        for row in shown if one is edit else one.shots:
+            one.path(row.match_film if row.kind == "match" else one.trailer)
     most = thumb if kind == ".png" else (2 * thumb[0], 2 * thumb[1])
     panel = fit(*shape(edit.path(edit.trailer), Box(*edit.films[edit.trailer].crop)), most)
     cells = []
     for shot in tqdm(shown, desc="contact sheet", unit="pair"):
-        answers = [(edit, shot), *((other, other.row_at(_middle(shot))) for other in others)]
-        trailer = still(edit, edit.trailer, _middle(shot), panel)
-        pictures = [_answer(*answer, trailer, panel) for answer in answers]
-        score = "" if shot.score is None or others else f"   score {shot.score:.2f}"
-        extra = f"   {shot.speed:.0%} speed" if shot.speed < 0.995 else ""
-        extra += "   mirrored" if shot.mirror else ""
-        head = f"{shot.position}   {clock(shot.in_query)}{score}{extra}"
-        told = [_caption(*answer) for answer in answers]
-        note = "   |   ".join(told[1:]) if others else shot.why
-        cells.append(Cell([trailer, *pictures], head, told[0], note))
-    columns = columns or max(1, 6 // (2 + len(others)))
+        rows = {told: one.row_at(_middle(shot)) for told, one in every.items()}
+        answers = [(every[told], row) for told, row in rows.items()]
+        pictures, _ = at_its_best(shot, lambda at, these=answers: _pictures(these, at, panel))
+        head, note = f"{shot.position}   {clock(shot.in_query)}{_marks(shot, 3)}", shot.why
+        if others:
+            head = f"{shot.position}   {clock(shot.in_query)}"
+            lines = [f"{told}: {_caption(every[told], row)}" for told, row in rows.items()]
+            lines = [a + _marks(row, 2) for a, row in zip(lines, rows.values(), strict=True)]
+            cells.append(Cell(pictures, head, lines[0], "\n".join(lines[1:])))
+        else:
+            cells.append(Cell(pictures, head, _caption(edit, shot), note))
+    columns = columns or max(1, 6 // (1 + len(every)))
     write_whole(Path(out), (draw_sheet if kind == ".png" else draw_pages)(cells, panel, columns))
     return len(shown)
+
+
+def _marks(shot: Row | None, apart: int) -> str:
+    """What else is to be known of an answer."""
+    if shot is None or shot.kind != "match":
+        return ""
+    told = [
+        "" if shot.score is None else f"score {round(shot.score, 2) + 0.0:.2f}",
+        f"{shot.speed:.0%} speed" if abs(shot.speed - 1) > 0.005 else "",
+        "mirrored" if shot.mirror else "",
+        "a part of it" if shot.reframe else "",
+        "pinned" if shot.pinned else "",
+    ]
+    return "".join(" " * apart + one for one in told if one)
+
+
+def at_its_best(
+    shot: Row, take: Callable[[float], list[Image.Image | None]]
+) -> tuple[list[Image.Image | None], float | None]:
+    """Pictures of a shot's middle; from elsewhere in it if one of them is nearly blank there.
+
+    Parameters
+    ----------
+    shot : Row
+    take : callable
+        Gives pictures at a second of the trailer; None for black.
+
+    Returns
+    -------
+    list of Image or None
+    float or None
+        The second; None where something is blank all the time: then they are of the middle.
+    """
+    first = None
+    for part in LOOKED_AT if shot.kind == "match" else LOOKED_AT[:1]:
+        moment = shot.in_query + part * (shot.out_query - shot.in_query)
+        pictures = take(moment)
+        first = first or pictures
+        if not any(_is_blank(picture) for picture in pictures if picture is not None):
+            return pictures, moment
+    return first, None
+
+
+def _is_blank(picture: Image.Image) -> bool:
+    grey = np.asarray(picture.convert("L"))
+    return grey.std() < DULL or (grey > GLARE).mean() > MOSTLY
 
 
 def shot_sheet(shots: pd.DataFrame, thumbnails: Callable[[int], Path], out) -> None:
@@ -190,7 +246,8 @@ class _Sheet:
         self.width = self.gap + (self.wide + self.gap) * columns
 
     def _note(self, cell: Cell) -> list[str]:
-        return textwrap.wrap(cell.note, self.wide // (6 * self.look.scale))
+        width = self.wide // (6 * self.look.scale)
+        return [line for part in cell.note.split("\n") for line in textwrap.wrap(part, width)]
 
     def drawn(self, cells: list[Cell]) -> Image.Image:
         rows = -(-len(cells) // self.columns)
@@ -235,15 +292,21 @@ def _middle(shot: Row) -> float:
     return (shot.in_query + shot.out_query) / 2
 
 
-def _answer(edit: Edit, shot: Row | None, trailer, panel) -> Image.Image | None:
-    """The middle of an answer: None for black."""
+def _pictures(answers, moment: float, panel) -> list[Image.Image | None]:
+    """The trailer at one of its seconds, and each of its answers then (None: black)."""
+    edit = answers[0][0]
+    trailer = still(edit, edit.trailer, moment, panel)
+    return [trailer, *(_answer(*answer, moment, trailer, panel) for answer in answers)]
+
+
+def _answer(edit: Edit, shot: Row | None, moment: float, trailer, panel) -> Image.Image | None:
     if shot is None or shot.kind == "black":
         return None
     if shot.kind == "keep":
         return trailer
-    half = (shot.out_query - shot.in_query) / 2
     part = Box(*shot.reframe) if shot.reframe else WHOLE
-    picture = still(edit, shot.match_film, shot.in_match + half * shot.speed, panel, part)
+    theirs = shot.in_match + (moment - shot.in_query) * shot.speed
+    picture = still(edit, shot.match_film, theirs, panel, part)
     return picture.transpose(Image.FLIP_LEFT_RIGHT) if shot.mirror else picture
 
 

@@ -90,6 +90,26 @@ def _of_shot(edit: Edit, row, begin: float, count: int) -> np.ndarray:
     return (sound * np.minimum(edge, 1)).astype(np.float32)
 
 
+def closed(blocks: Iterator[np.ndarray], fade: Fraction, ends: Fraction) -> Iterator[np.ndarray]:
+    """Sound that fades away between two of its seconds, and is silent up to the second.
+
+    Parameters
+    ----------
+    blocks : iterator of ndarray
+        Of float32 (2, n), from second zero on.
+    fade, ends : Fraction
+    """
+    first, last, at = round(fade * SOUND_RATE), round(ends * SOUND_RATE), 0
+    for block in blocks:
+        block = block[:, : max(0, last - at)]
+        places = np.arange(at, at + block.shape[1])
+        left = np.clip((last - places) / max(1, last - first), 0, 1)
+        yield (block * left**2).astype(np.float32)  # to the ear, an even decline
+        at += block.shape[1]
+    if at < last:
+        yield np.zeros((2, last - at), np.float32)
+
+
 def brought_to(target: float, blocks: Blocks) -> tuple[Blocks, str]:
     """Sound made louder or softer as a whole, so that it has a loudness; and a note.
 

@@ -82,8 +82,8 @@ class Strip:
     pieces : list of Piece
     count, made : int
         Frames of all, and of those that were encoded now.
-    shift, ends : Fraction
-        Seconds of the video at which the trailer begins, and at which all ends.
+    shift, closes, ends : Fraction
+        Seconds of the video at which the trailer begins and ends, and at which all ends.
     first, last : Fraction
         Seconds of the trailer at which its picture begins and ends here.
     """
@@ -96,7 +96,7 @@ class Strip:
         self.panels = Panels(edit, preset, settings)
         self.pieces: list[Piece] = []
         self.count = self.made = 0
-        self.ends, self.shift = Fraction(0), Fraction(0)
+        self.ends = self.closes = self.shift = Fraction(0)
         self.first: Fraction | None = None
         self.last = Fraction(0)
         self.frame = _frame(self.info)
@@ -134,7 +134,7 @@ class Strip:
         self.first = times[0] if self.first is None else self.first
         self.pieces.append(Piece(part / "video.mp4", self.shift + times[0] - self.first))
         self.last = times[-1] + self.frame
-        self.ends = self.shift + self.last - self.first
+        self.ends = self.closes = self.shift + self.last - self.first
         self.count += len(times)
 
     def _card(self, picture: np.ndarray, seconds: float) -> None:

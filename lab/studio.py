@@ -180,8 +180,15 @@ class Studio:
             How many times as large; 1 shows all of it.
         across, down : float
             What is in the middle, in parts of width and height, as near as the edges allow.
+
+        Raises
+        ------
+        MatchError
+            If it is to be shown smaller than it is.
         """
-        side = 1 / max(zoom, 1)
+        if not zoom >= 1:
+            raise MatchError(f"an answer cannot be shown smaller: zoom is 1 or more, not {zoom:g}.")
+        side = 1 / zoom
         left, top = (min(max(at - side / 2, 0), 1 - side) for at in (across, down))
         part = tuple(round(edge, 4) for edge in (left, top, left + side, top + side))
         self.change(position, reframe=part if side < 1 else None)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.edit import Edit, EditError, FilmEntry, Row, load_edit
-from lab.handover import hand_back, hand_over
+from lab.handover import hand_back, hand_over, left_behind
 from lab.handover.conform import plan
 from lab.handover.edl import from_edl, to_edl
 from lab.handover.fcp7 import to_fcp7
@@ -33,6 +33,13 @@ TRAILER = "0123456789ab"
 # A clip as somebody else reads it: its place on the timeline and the frame it begins with, both
 # in frames; the file; the speed.
 Read = namedtuple("Read", "begin end file frame speed")
+
+
+# One rate that is broken is tried always, the others among the long tests.
+SOME_RATES = [
+    pytest.param(rate, id=name, marks=[] if name == NAMES[0] else [pytest.mark.long])
+    for rate, name in zip(RATES, NAMES, strict=True)
+]
 
 
 @pytest.fixture(scope="session")
@@ -467,7 +474,7 @@ def wanted(edit, rate, change):
 @pytest.mark.parametrize(
     ("suffix", "program"), [(".otio", InOtio), (".fcpxml", InFcpxml), (".edl", InEdl)]
 )
-@pytest.mark.parametrize("rate", RATES, ids=NAMES)
+@pytest.mark.parametrize("rate", SOME_RATES)
 def test_what_an_editor_changed_comes_back(cinema, uncopied, rate, suffix, program, change):
     edit = cinema(rate)
     path, *_ = hand_over(edit, edit._folder / f"{change.__name__}{suffix}")
@@ -523,6 +530,30 @@ def test_a_razor_cut_alone_changes_nothing(cinema):
         below.insert(1, rest)
 
     assert changed_otio(edit, "razor", razor) == (edit, [])
+
+
+def test_a_ripple_delete_is_told_once_for_all(cinema):
+    """The clips after the one that was taken out lie beside other shots, each as before it."""
+
+    def ripple(below, _):
+        del below[0]
+
+    _, changes = changed_otio(cinema(RATES[3]), "ripple", ripple)
+    assert changes[0].startswith("from shot 2 on, everything lies 16 frames earlier")
+    assert "leave a gap" in changes[0]
+    assert not [told for told in changes[1:] if "frames later in" in told]
+
+
+def test_what_a_timeline_does_not_carry_is_told(cinema):
+    edit = cinema(RATES[3])
+    edit.shots[0] = edit.shots[0].model_copy(update={"reframe": (0, 0, 0.5, 0.5), "mirror": True})
+    told = {kind: left_behind(edit, f"cut{kind}") for kind in (".otio", ".fcpxml", ".xml", ".edl")}
+    assert told[".edl"] == []
+    assert told[".fcpxml"] == [
+        "shot 1: shows a part of its picture, which a .fcpxml file does not carry: do so in "
+        "the editing program."
+    ]
+    assert "and is mirrored" in told[".xml"][0] and "only as metadata" in told[".otio"][0]
 
 
 def test_a_joint_that_shows_no_cut_changes_nothing(cinema):

@@ -217,3 +217,17 @@ def test_notebooks_are_essays(path):
 
 def test_there_is_a_notebook():
     assert NOTEBOOKS
+
+
+def test_no_file_holds_two_versions_of_itself():
+    """What a merge leaves where it could not decide is text like any other to a reader."""
+    marks = tuple(mark * 7 + " " for mark in "<>")
+    files = [*ROOT.glob("*.*"), *(f for part in PARTS for f in (ROOT / part).rglob("*"))]
+    texts = [f for f in files if f.suffix in (".md", ".py", ".js", ".yaml", ".toml", ".ipynb")]
+    assert len(texts) > 100
+    for file in texts:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert not [line for line in lines if line.startswith(marks)], file
+
+
+PARTS = ("lab", "tests", "docs", "notebooks", "benchmarks")

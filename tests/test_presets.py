@@ -16,6 +16,7 @@ from lab.films import fingerprint
 from lab.presets import PRESETS, RenderSettings, misfits
 from lab.render import misfit, render
 from lab.sample import numbered_film, read_number
+from lab.soundtrack import closed
 from lab.store import Workspace
 from lab.video import Reader, WriteError, Writer, encoded, join, loudness, probe, samples
 from lab.video.joining import Piece
@@ -260,6 +261,14 @@ def test_cards_come_before_and_after_and_shift_the_sound(films, tmp_path):
     sound = np.concatenate([*samples(done.path, Fraction(0), Fraction(5))], axis=1)
     assert np.abs(sound[:, : 3 * 48000 - 2048]).max() < 0.01
     assert np.abs(sound[:, 3 * 48000 + 2048 : 5 * 48000]).max() > 0.1
+    whole = np.concatenate([*samples(done.path, Fraction(0))], axis=1)
+    assert abs(whole.shape[1] / 48000 - 10.5) < 0.05  # as long as the picture
+    # Two shots of it: under their credits the trailer's third is heard, and fades.
+    done = render(made(films), tmp_path / "part.mp4", "alone", settings, only=(1, 2))
+    sound = np.concatenate([*samples(done.path, Fraction(0))], axis=1)
+    closes = 3 + 20 / 12
+    tail = [np.abs(sound[:, round((closes + at) * 48000) :][:, :4800]).max() for at in (0.1, 0.6)]
+    assert tail[0] > 1.15 * tail[1] > 0.05
 
 
 def test_only_what_changed_is_made_again_and_is_the_same_as_from_nothing(films, tmp_path):
@@ -405,6 +414,21 @@ def test_the_archives_sound_lies_under_its_picture(clicking, films, tmp_path):
     assert heard_at(sound, noise, 12000) == 12000  # 1.0 s of it, which begins at 0.75 s
     part = sound[0, 12000 : 12000 + len(noise)]
     assert 0.45 < part @ noise / (noise @ noise) < 0.55
+
+
+def test_a_fade_is_even_to_the_ear_and_ends_in_silence():
+    blocks = [np.ones((2, 24000), np.float32)] * 3
+    sound = np.concatenate([*closed(iter(blocks), Fraction(1, 2), Fraction(5, 2))], axis=1)
+    assert sound.shape == (2, 120000) and (sound[:, :24000] == 1).all()
+    assert abs(sound[0, 72000 - 1] - 0.5**2) < 1e-3 and (sound[:, 72000:] == 0).all()
+    cut = np.concatenate([*closed(iter(blocks), Fraction(1, 2), Fraction(1))], axis=1)
+    assert cut.shape == (2, 48000) and cut[0, -1] < 1e-6
+
+
+def test_less_than_was_asked_for_is_told(films, tmp_path):
+    settings = RenderSettings(**QUICK)
+    done = render(made(films), tmp_path / "out.mp4", "strip", settings, span=(1.0, 60))
+    assert "the trailer ends at 2.5 s: 1.5 s are shown." in done.notes
 
 
 def test_loudness_is_brought_to_what_is_asked(clicking, films, tmp_path):

@@ -6,13 +6,14 @@ import av
 import numpy as np
 import pytest
 from conftest import KINDS
+from PIL import Image
 
 from lab.canvas import fit
 from lab.edit import Edit, EditError, FilmEntry, Row
 from lab.render import render
 from lab.sample import numbered_film, read_number
 from lab.sheets import contact_sheet
-from lab.video import Reader
+from lab.video import Reader, Writer
 
 
 def edit_of(folder, trailer, shots, films, **entries):
@@ -175,8 +176,6 @@ def test_the_same_edit_gives_the_same_frames(pair, tmp_path):
 
 
 def test_the_contact_sheet_shows_every_pair(pair, tmp_path):
-    from PIL import Image
-
     folder, trailer, archive = pair
     shots = [
         (0, 0.5, archive.name, 1.0, {"score": 0.5}),
@@ -201,3 +200,35 @@ def test_fitted_pictures_are_even_and_inside(shape):
     width, height = fit(*shape, (960, 540))
     assert width % 2 == height % 2 == 0 and width <= 960 and height <= 540
     assert width == 960 or height == 540
+
+
+def test_a_sheet_of_several_edits_says_which_is_which(pair, tmp_path, monkeypatch):
+    folder, trailer, archive = pair
+    films, turned = [trailer, archive], {"mirror": True, "pinned": True}
+    faint = [(0, 1.5, archive.name, 1.0, {"score": -0.001})]
+    one = edit_of(folder, trailer, faint, films)
+    other = edit_of(folder, trailer, [(0, 1.5, archive.name, 2.0, turned)], films)
+    drawn = []
+    monkeypatch.setattr("lab.sheets.draw_sheet", lambda cells, *_: drawn.extend(cells) or b"")
+    contact_sheet(one, tmp_path / "both.png", others={"second": other}, name="first")
+    (cell,) = drawn
+    assert len(cell.pictures) == 3
+    assert cell.caption.startswith("first: ") and cell.caption.endswith("score 0.00")
+    assert cell.note.startswith("second: ") and cell.note.endswith("mirrored  pinned")
+
+
+def test_a_still_is_taken_where_both_sides_show_something(tmp_path):
+    """An answer that is white in its middle is shown by another of its frames."""
+    trailer, archive = tmp_path / "trailer.mp4", tmp_path / "archive.mp4"
+    numbered_film(trailer, (24,), first=0)
+    with Writer(archive, (320, 192), 24) as out:
+        for index, frame in enumerate(Reader(trailer, size=(320, 192))):
+            packed = frame.picture.to_ndarray()
+            if 9 <= index <= 15:
+                packed[:192] = 250
+            out.write(packed, Fraction(index, 24))
+    edit = edit_of(tmp_path, trailer, [(0, 1, "archive.mp4", 0.0, {})], [trailer, archive])
+    contact_sheet(edit, tmp_path / "sheet.png", columns=1, thumb=(320, 192))
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    pictures = [sheet[14 : 14 + 192, x : x + 320] for x in (14, 14 + 324)]
+    assert [read_number(picture) for picture in pictures] == [7, 7]

@@ -104,6 +104,8 @@ def test_a_part_of_an_answer_is_shown(asked, part, studio):
     assert studio.row(2).reframe == part
     studio.choose(2, studio.rivals(2)[0])
     assert studio.row(2).reframe is None  # it was of another picture
+    with pytest.raises(MatchError, match=r"zoom is 1 or more, not 0\.5"):
+        studio.reframe(2, 0.5)
 
 
 def test_runners_up_are_the_best_of_several_films(studio):

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.cli.options import UsageError, ends_in, given
 from lab.credits import cited, doubts
 from lab.edit import Edit, load_edit
-from lab.handover import hand_back, hand_over
+from lab.handover import hand_back, hand_over, left_behind
 from lab.language import counted
 from lab.posters import poster, teaser
 from lab.presets import PLATFORMS, PRESETS, RenderSettings
@@ -60,8 +60,9 @@ def _video(edit: Edit, out: Path, settings: RenderSettings, args, preset: str) -
 
 
 def _sheet(edit: Edit, out: Path, settings, args, _) -> str:
-    others = [load_edit(path) for path in args.beside]
-    return counted(contact_sheet(edit, out, others=others, only=args.only), "pair")
+    others = {Path(path).stem: load_edit(path) for path in args.beside}
+    asked = {"others": others, "name": Path(args.edit).stem, "only": args.only}
+    return counted(contact_sheet(edit, out, **asked), "pair")
 
 
 def _poster(edit: Edit, out: Path, settings: RenderSettings, args, _) -> str:
@@ -118,6 +119,8 @@ def hand(args) -> str:
             raise UsageError("say where to, as in --out cut.otio, or what to read: --back FILE.")
         made = hand_over(edit, args.out)
         copies = f", with {counted(len(made) - 1, 'clip')} beside it" if made[1:] else ""
+        for note in left_behind(edit, args.out):
+            _note(note)
         return f"{counted(len(edit.shots), 'shot')}{copies} -> {made[0]}"
     out = args.out or args.edit
     ends_in(out, ".yaml", ".yml")

@@ -88,7 +88,9 @@ def span(text: str) -> tuple[float, float]:
         begin = end = math.nan
     if 0 <= begin < end:
         return begin, end
-    raise argparse.ArgumentTypeError(f"{text!r}: give seconds from and to, such as 10:25")
+    raise argparse.ArgumentTypeError(
+        f"{text!r}: give seconds from and to, such as 10:25 (1:10 is 70)"
+    )
 
 
 def _setting(settings: type[BaseModel], name: str, text: str) -> float | int | str:

@@ -155,7 +155,12 @@ def search(args) -> str:
     if args.out and Path(args.out).suffix.lower() == ".png":
         hit_sheet(hits, archive.shots, thumbnail, args.out, query)
         return f"{counted(len(hits), 'shot')} -> {args.out}"
-    return shown(hits.round({"start": 6, "end": 6, "score": 4}), args.out, "shot", list(hits))
+    hits = hits.round({"start": 6, "end": 6, "score": 4})
+    if not args.out and len(hits):  # to be read: what is seen, and names without their folders
+        rows = archive.shots.set_index("shot_id").loc[hits.shot_id]
+        words = [caption(row) for row in rows.to_dict("records")]
+        hits = hits.assign(path=hits.path.map(lambda path: Path(path).name), words=words)
+    return shown(hits, args.out, "shot", list(hits))
 
 
 def draw(args) -> str:

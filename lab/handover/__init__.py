@@ -107,6 +107,26 @@ def hand_back(edit: Edit, changed_path) -> tuple[Edit, list[str]]:
     return edit.model_copy(deep=True, update={"shots": rows}), changes
 
 
+def left_behind(edit: Edit, out) -> list[str]:
+    """What of an edit's pictures a timeline does not carry, so that it must be done there again."""
+    kind = Path(out).suffix.lower()
+    lost = {
+        "shows a part of its picture": kind in (".otio", ".xml", ".fcpxml"),
+        "is mirrored": kind in (".otio", ".xml"),
+    }
+    told = []
+    for row in edit.shots:
+        have = {"shows a part of its picture": row.reframe, "is mirrored": row.mirror}
+        said = [what for what, gone in lost.items() if gone and have[what] and row.kind == "match"]
+        if said:
+            only = "carries only as metadata" if kind == ".otio" else "does not carry"
+            told.append(
+                f"shot {row.position}: {' and '.join(said)}, which a {kind} file {only}: do so in "
+                "the editing program."
+            )
+    return told
+
+
 def _left_out(before: Held, after: Held) -> list[str]:
     """What of a timeline no edit holds, and that does not change what answers what."""
     told = []

@@ -18,6 +18,7 @@ SAME = 1e-4  # seconds, and parts of a speed: less than any change a person make
 NEARLY = 0.6  # of a film's frames: where rates differ, a cut goes to the next whole frame
 # What of a row belongs to its place in the trailer; all else goes with the answer.
 PLACE = {"position", "query_id", "in_query", "out_query", "alternatives"}
+RIPPLE = 3  # clips in a row that are moved by as much, from which it is said once for all
 JUDGED = {"score", "scores", "why"}
 
 
@@ -89,8 +90,25 @@ class _Comparison:
                 rows.append(self.edit.shots[slot.number])
         if not changes:
             return list(self.edit.shots), []
+        changes = self._rippled(after) + changes
         rows.sort(key=lambda row: row.in_query)
         return [row.model_copy(update={"position": at + 1}) for at, row in enumerate(rows)], changes
+
+    def _rippled(self, after: list[Piece]) -> list[str]:
+        """A sentence, if all that follows a shot lies earlier, or later, by as much."""
+        shifts = []
+        for piece in after:
+            if piece.film and (origin := self._origin(piece)):
+                shifts.append((origin.number, piece.begin - origin.begin))
+        last = shifts[-1][1] if shifts else 0
+        run = [number for number, shift in shifts if shift == last]
+        if not last or len(run) < RIPPLE or run != [number for number, _ in shifts[-len(run) :]]:
+            return []
+        position = self.edit.shots[run[0]].position
+        return [
+            f"from shot {position} on, everything lies {_frames(last)} on the timeline, as after a "
+            "ripple edit, beside other shots of the trailer; to take a shot out, leave a gap."
+        ]
 
     def _unplaced(self) -> list[Row]:
         """Rows shorter than a frame, which no timeline shows."""
@@ -179,7 +197,9 @@ class _Comparison:
             other = self.edit.shots[origin.number].position
             return f"shows what answered shot {other}, '{name}' from {clock(main.seconds)}"
         told = []
-        slip = main.seconds - slot.piece.at(main.begin, self.rate)
+        whole = main.begin - slot.begin == main.end - slot.end  # moved as it is
+        was = slot.piece.seconds if whole else slot.piece.at(main.begin, self.rate)
+        slip = main.seconds - was
         moved = abs(main.seconds - slot.piece.seconds) < SAME  # or not at all
         trimmed = main.begin != slot.begin and self._few(slip, main.film)
         if not moved and not trimmed:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
+from tqdm.auto import tqdm
 
 from lab.video.reading import Reader, WriteError, open_film, probe, video_stream
 from lab.video.sound import Sound
@@ -151,23 +152,18 @@ def shrink(source, path, most: int, options: dict[str, str]) -> bool:
     scratch = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     log = path.with_name(f".{path.stem}.{os.getpid()}.log")
     frames = sum(1 for _ in _packets(source))
-    heard = int(min(SOUND[0], SOUND[1] * 8 * most / info.duration)) if info.has_audio else 0
-    beside = HEADERS * frames + heard * info.duration / 8
-    rate = 8 * (AIM * most - beside) / info.duration
-    if rate < LEAST:
-        least = (LEAST * info.duration / 8 / (1 - SOUND[1]) + HEADERS * frames) / AIM
-        why = f"{info.duration:.0f} s do not go into {most / 1e6:.2f} MB; allow {least / 1e6:.2f} "
-        raise WriteError(path, why + "MB at least, or show less.")
+    heard, beside, rate = _shares(path, info.duration, frames, info.has_audio, most)
     try:
-        _pass(source, scratch, {**options, **_two(1, rate, log)}, heard)
+        _pass(source, scratch, {**options, **_two(1, rate, log)}, heard, frames)
         for _ in range(TRIES):
-            _pass(source, scratch, {**options, **_two(2, rate, log)}, heard)
+            _pass(source, scratch, {**options, **_two(2, rate, log)}, heard, frames)
             size = scratch.stat().st_size
             if FULL * most <= size <= most:
                 break
             rate *= max(0.1, (AIM * most - beside) / max(1.0, size - beside))
         if size > most:
-            raise WriteError(path, "could not be made small enough; allow more, or show less.")
+            why = f"takes {size / 1e6:.2f} MB at least; allow that much, or show less."
+            raise WriteError(path, why)
         os.replace(scratch, path)
     finally:
         for left in (scratch, *log.parent.glob(f"{log.name}*")):
@@ -175,12 +171,24 @@ def shrink(source, path, most: int, options: dict[str, str]) -> bool:
     return size >= 0.9 * most
 
 
+def _shares(path, seconds: float, frames: int, sound: bool, most: int) -> tuple[int, float, float]:
+    """Bits a second of sound; bytes of all but the picture; bits a second that this leaves."""
+    heard = int(min(SOUND[0], SOUND[1] * 8 * most / seconds)) if sound else 0
+    beside = HEADERS * frames + heard * seconds / 8
+    rate = 8 * (AIM * most - beside) / seconds
+    if rate < LEAST:
+        least = (LEAST * seconds / 8 / (1 - SOUND[1]) + HEADERS * frames) / AIM
+        why = f"{seconds:.0f} s do not go into {most / 1e6:.2f} MB; allow {least / 1e6:.2f} MB at "
+        raise WriteError(path, why + "least, or show less.")
+    return heard, beside, rate
+
+
 def _two(number: int, rate: float, log: Path) -> dict[str, str]:
     """Options of the first or second of two passes at `rate` bits a second."""
     return {"b": str(int(rate)), "flags": f"+pass{number}", "stats": str(log)}
 
 
-def _pass(source, path: Path, options: dict[str, str], sound_rate: int) -> None:
+def _pass(source, path: Path, options: dict[str, str], sound_rate: int, count: int) -> None:
     info = probe(source)
     writer = Writer(
         path,
@@ -194,5 +202,5 @@ def _pass(source, path: Path, options: dict[str, str], sound_rate: int) -> None:
         options=options,
     )
     with writer:
-        for frame in Reader(source):
+        for frame in tqdm(Reader(source), desc="fit to size", total=count, unit="frame"):
             writer.write(frame.picture, frame.time)
