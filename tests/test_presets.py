@@ -115,7 +115,7 @@ def test_a_wipe_swings_from_one_to_the_other(tmp_path):
     assert middle[:, 959:961].min() > 200  # the bar begins in the middle
 
 
-@pytest.mark.parametrize("fit", ["crop", "blur"])
+@pytest.mark.parametrize("fit", [pytest.param("crop", marks=pytest.mark.long), "blur"])
 def test_filled_panels_have_no_bars(fit, films, tmp_path):
     settings = RenderSettings(fit=fit, **QUICK)
     done = render(made(films), tmp_path / "out.mp4", "side-by-side", settings)
@@ -287,7 +287,14 @@ def test_only_what_changed_is_made_again_and_is_the_same_as_from_nothing(films, 
         assert render(edit, kept, "strip", other, workspace=workspace).made == 30
 
 
-@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25)])
+@pytest.mark.parametrize(
+    "rate",
+    [
+        Fraction(24000, 1001),
+        pytest.param(Fraction(30000, 1001), marks=pytest.mark.long),
+        pytest.param(Fraction(25), marks=pytest.mark.long),
+    ],
+)
 def test_decoding_times_run_on_and_nothing_drifts(rate, tmp_path):
     """Forty shots of very different lengths, one of a single frame: times are the trailer's."""
     lengths = [1, 2, 3, 5, 8, 13, 4, 4] * 5
