@@ -147,16 +147,20 @@ class Trailer:
         self.path, self.view = path, {"crop": crop, "size": size}
         self.frames: Iterator[Frame] = iter(())
         self.held: Frame | None = None
+        self.over = False
         self.jumps = probe(path).container in INDEXED
 
     def between(self, begin: float, end: float) -> Iterator[Frame]:
         """Frames that begin from `begin` seconds on, before `end`."""
+        if self.over:
+            return
         if self.held is None or (self.jumps and begin > float(self.held.time) + JUMP):
             start = begin if self.jumps and math.isfinite(begin) else None
             self.frames = iter(Reader(self.path, start=start, **self.view))
             self.held = next(self.frames, None)
         while self.held is not None and float(self.held.time) < end - EPSILON:
             frame, self.held = self.held, next(self.frames, None)
+            self.over = self.held is None
             if float(frame.time) >= begin - EPSILON:
                 yield frame
 
