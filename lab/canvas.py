@@ -182,7 +182,7 @@ def within(outer: Box, inner: Box) -> Box:
     """A part of a part, as a part of the whole.
 
     >>> within(Box(0, 0.25, 1, 0.75), Box(0.5, 0.5, 1, 1))
-    Box(left=0.5, top=0.5, right=1.0, bottom=0.75)
+    Box(left=0.5, top=0.5, right=1, bottom=0.75)
     """
     width, height = outer.right - outer.left, outer.bottom - outer.top
     return Box(

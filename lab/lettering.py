@@ -5,7 +5,6 @@ Set in DejaVu Sans (`lab/dejavu.ttf`), which has the letters of some hundred lan
 
 from __future__ import annotations
 
-import textwrap
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
@@ -66,6 +65,22 @@ def _layers(white: Image.Image, whole: Image.Image):
     return ((16 + 219 * light, share), (grey, coarse), (grey, coarse))
 
 
+def wrapped(words: str, size: int, room: float) -> list[str]:
+    """Words in lines that are no wider than `room` pixels, in letters of `size` pixels.
+
+    >>> wrapped("a train answers a train", 12, 90)
+    ['a train', 'answers a', 'train']
+    """
+    lines: list[str] = []
+    for word in words.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font(size).getlength(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def inscribe(packed: np.ndarray, text: Letters, left: int, top: int) -> None:
     """Write letters into a packed picture, at even pixels."""
     for plane, (values, share), step in zip(planes(packed), text.layers, (1, 2, 2), strict=True):
@@ -83,9 +98,8 @@ def card(head: str, lines: list[str], size: tuple[int, int]) -> np.ndarray:
     draw, middle, least = ImageDraw.Draw(sheet), size[0] / 2, min(size)
     for shrink in (1, 1.4, 2, 3, 4):
         large, small = (max(7, int(least / part / shrink)) for part in (HEAD, SMALL))
-        few = max(8, int(size[0] * 0.9 / (small * 0.55)))
-        broken = [piece for line in lines for piece in textwrap.wrap(line, few) or [""]]
-        heads = textwrap.wrap(head, max(6, int(size[0] * 0.9 / (large * 0.6))))
+        broken = [piece for line in lines for piece in wrapped(line, small, size[0] * 0.9) or [""]]
+        heads = wrapped(head, large, size[0] * 0.9)
         high = len(heads) * large * 1.4 + len(broken) * small * 1.5
         if high < size[1] * 0.9:
             break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +15,7 @@ from lab.canvas import fit, open_panel, shape, within
 from lab.edit import Edit, EditError, Row
 from lab.films import named
 from lab.language import caption, clock
-from lab.lettering import font
+from lab.lettering import font, wrapped
 from lab.store import write_whole
 from lab.video import WHOLE, Box, WriteError
 
@@ -246,8 +245,8 @@ class _Sheet:
         self.width = self.gap + (self.wide + self.gap) * columns
 
     def _note(self, cell: Cell) -> list[str]:
-        width = self.wide // (6 * self.look.scale)
-        return [line for part in cell.note.split("\n") for line in textwrap.wrap(part, width)]
+        size = 12 * self.look.scale
+        return [line for part in cell.note.split("\n") for line in wrapped(part, size, self.wide)]
 
     def drawn(self, cells: list[Cell]) -> Image.Image:
         rows = -(-len(cells) // self.columns)

@@ -1,10 +1,12 @@
 """Words on pictures are readable in many scripts, stay in their room, and leave the rest alone."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from lab.canvas import blank, planes
-from lab.lettering import card, font, inscribe, letters
+from lab.lettering import card, font, inscribe, letters, wrapped
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,17 @@ def test_a_line_has_the_height_and_keeps_to_the_room(words):
     text = letters(words, 36, 480)
     assert text.size[1] == 36 and 0 < text.size[0] <= 480 and text.size[0] % 2 == 0
     assert [layer[1].shape for layer in text.layers[1:]] == [(18, text.size[0] // 2)] * 2
+
+
+@pytest.mark.parametrize("room", [40, 150, 400])
+def test_lines_are_no_wider_than_their_room(room):
+    words = "Two medium close-ups; both cameras stand still; hardly anything moves"
+    lines = wrapped(words, 12, room)
+    assert " ".join(lines) == words
+    for line in lines:  # a single word may be wider: it is not broken
+        assert font(12).getlength(line) <= room or " " not in line
+    pairs = itertools.pairwise(lines)
+    assert all(font(12).getlength(f"{a} {b.split()[0]}") > room for a, b in pairs)
 
 
 def test_letters_are_white_with_a_dark_edge_and_touch_nothing_else():

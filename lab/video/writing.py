@@ -254,7 +254,7 @@ def proxy_size(width: int, height: int, short: int = 360) -> tuple[int, int]:
     decord fails on narrow or oddly padded rows, and players on odd sides.
 
     >>> proxy_size(1920, 1080), proxy_size(576, 1024), proxy_size(176, 144)
-    ((640, 368), (368, 640), (176, 144))
+    ((640, 352), (352, 640), (176, 144))
     """
     scale = min(1.0, short / min(width, height))
     return tuple(max(64, round(side * scale / 16) * 16) for side in (width, height))
