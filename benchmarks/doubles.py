@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from lab import video
 from lab.align import align
-from lab.channels import Calibration
+from lab.channels import CHANNELS, Calibration
 from lab.cutlists import save_correction
 from lab.films import Register
 from lab.ingest import (
@@ -365,7 +365,7 @@ def bring(workspace: Workspace, path: Path, starts: list[float]) -> Archive:
 
 def our_scores(likeness: Likeness, weights: Weights | None = None) -> dict[str, np.ndarray]:
     """Scores of shots against shots: together at the default weights, and by every channel."""
-    ways = {"together": weights or Weights()} | {n: only(**{n: 1}) for n in likeness.straight}
+    ways = {"together": weights or Weights()} | {n: only(**{n: 1}) for n in CHANNELS}
     return {name: likeness.shots(way)[0] for name, way in ways.items()}
 
 

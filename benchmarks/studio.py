@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from lab.candidates import Hand, gather, shares
+from lab.candidates import Hand, gather
 from lab.channels import CHANNELS, Calibration
 from lab.ingest import IngestSettings
-from lab.likeness import Likeness, Weights
+from lab.likeness import Likeness, Weights, lowered, shares
 from lab.search import open_archive
 from lab.solve import NEVER, Rules, Task, solve
 from lab.store import Workspace
@@ -42,15 +42,15 @@ def made(workspace: Workspace, rows: int, columns: int, seed: int) -> Likeness:
     firsts = [np.cumsum(count) - count for count in counts]
     later = np.arange(total[1]) - np.repeat(firsts[1], counts[1])
     order = np.argsort(later, kind="stable")
-    sides = {}
-    for name in CHANNELS:
+    scores = np.empty((len(CHANNELS), *total), np.float32)
+    for number, name in enumerate(CHANNELS):
         some = [ready[name][rng.integers(0, len(ready[name]), count)] for count in total]
         some = [v + JITTER / v.shape[1] ** 0.5 * rng.normal(size=v.shape) for v in some]
         ours, theirs = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in some)
-        sides[name] = np.ascontiguousarray(ours @ theirs[order].T, np.float32)
+        scores[number] = ours @ theirs[order].T
     places = np.empty(total[1], int)
     places[order] = np.arange(total[1])
-    return Likeness(sides, None, *firsts, rng.uniform(1, 4, total[0]), places)
+    return Likeness(scores, None, *firsts, rng.uniform(1, 4, total[0]), places)
 
 
 def timed(run, count: int) -> np.ndarray:
@@ -106,12 +106,12 @@ def main() -> None:
 
     def full(number: int):
         score, _ = likeness.shots(weights[number])
-        score -= DISTINCT * (sames @ shares(weights[number]))
+        lowered(score, DISTINCT * (sames @ shares(weights[number])))
         return solve(replace(task, columns=None, values=score), plain)
 
     def scipy(number: int):
         score, _ = likeness.shots(weights[number])
-        score -= DISTINCT * (sames @ shares(weights[number]))
+        lowered(score, DISTINCT * (sames @ shares(weights[number])))
         return score[linear_sum_assignment(score, maximize=True)].sum()
 
     for name, run in {

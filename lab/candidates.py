@@ -16,7 +16,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from lab.channels import CHANNELS
-from lab.likeness import Likeness, Weights
+from lab.likeness import Likeness, Weights, shares
 from lab.solve import NEVER, Infeasible, assign, foremost
 
 SAMPLES, COARSE = 300, 24  # weightings sampled; of these, by which the whole archive is looked at
@@ -102,11 +102,6 @@ class Hand:
         if distinct:
             lost = lost + distinct * (self.sames @ shares(weights))
         return np.where(self.may, score - lost, np.float32(NEVER))
-
-
-def shares(weights: Weights) -> np.ndarray:
-    """Each channel's part of all weights, float32."""
-    return np.array(list(weights.shares().values()), np.float32)
 
 
 def gather(
@@ -204,7 +199,7 @@ def _pool(likeness: Likeness, found: list[np.ndarray]) -> Pool:
     entry = np.repeat(np.arange(len(pair)), theirs[pair])
     other = likeness.columns[likeness.right[column][pair][entry] + _counted(theirs[pair])]
     sides = [side for side in (likeness.straight, likeness.turned) if side is not None]
-    scores = [[side[name][moment[entry], other] for name in CHANNELS] for side in sides]
+    scores = [side[:, moment[entry], other] for side in sides]
     begins = np.cumsum(ours) - ours, np.cumsum(theirs[pair]) - theirs[pair]
     parts = likeness.parts[moment]
     return Pool(columns, known, np.array(scores, np.float32), begins[1], begins[0], parts)

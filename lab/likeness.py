@@ -62,15 +62,28 @@ WAYS = {
 }
 
 
+def shares(weights: Weights) -> np.ndarray:
+    """Each channel's part of all weights, float32, in the order of `CHANNELS`."""
+    parts = weights.shares()
+    return np.array([parts[name] for name in CHANNELS], np.float32)
+
+
+def lowered(score: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """Scores less what shots lose, in their place: float32 (rows, columns), by all cores."""
+    torch.from_numpy(score).sub_(torch.from_numpy(np.asarray(lost, np.float32)))
+    return score
+
+
 @dataclass(frozen=True)
 class Likeness:
     """Scores of a trailer's moments against an archive's, kept so that sliders only reweight.
 
     Attributes
     ----------
-    straight, turned : dict of ndarray of float32, shape (trailer moments, archive moments)
-        A channel's scores, and those against the archive seen in a mirror, if asked for. The
-        archive's moments stand layer by layer: every shot's first, then every second, and so on.
+    straight, turned : ndarray of float32, shape (channels, trailer moments, archive moments)
+        Scores, and those against the archive seen in a mirror, if asked for. Channels are in the
+        order of `CHANNELS`; the archive's moments stand layer by layer: every shot's first, then
+        every second, and so on.
     left, right : ndarray of int
         First moment of every trailer shot and of every archive shot.
     lengths : ndarray of float
@@ -79,8 +92,8 @@ class Likeness:
         Where in the scores each of the archive's moments stands.
     """
 
-    straight: dict[str, np.ndarray]
-    turned: dict[str, np.ndarray] | None
+    straight: np.ndarray
+    turned: np.ndarray | None
     left: np.ndarray
     right: np.ndarray
     lengths: np.ndarray
@@ -95,7 +108,10 @@ class Likeness:
         sides = []
         for raw in [archive.vectors, *([mirrored(archive.vectors)] if mirror else [])]:
             answers = calibration.apply(raw)
-            sides.append({c: _dots(queries[c], answers[c][order]) for c in CHANNELS})
+            side = np.empty((len(CHANNELS), len(trailer.moments), len(order)), np.float32)
+            for scores, channel in zip(side, CHANNELS, strict=True):
+                scores[:] = _dots(queries[channel], answers[channel][order])
+            sides.append(side)
         lengths = (trailer.moments.end - trailer.moments.start).to_numpy()
         columns = np.empty(len(order), int)
         columns[order] = np.arange(len(order))
@@ -123,13 +139,11 @@ class Likeness:
         other = self._brought(self.turned, weights)
         return np.maximum(score, other), other > score
 
-    def _brought(self, side: dict[str, np.ndarray], weights: Weights) -> np.ndarray:
+    def _brought(self, side: np.ndarray, weights: Weights) -> np.ndarray:
         """Scores of the moments, weighted and brought together to shots."""
         total, count = self._scratch, len(self.right)
-        total.zero_()
-        for name, share in weights.shares().items():
-            if share:
-                total.add_(torch.from_numpy(side[name]), alpha=share)
+        every = torch.from_numpy(side).view(len(CHANNELS), -1)
+        torch.mv(every.t(), torch.from_numpy(shares(weights)), out=total.view(-1))
         best, begin = total[:, :count], count
         for owners in self._later:
             layer = total[:, begin : begin + len(owners)]
@@ -166,7 +180,8 @@ class Likeness:
     def spread(self) -> dict[str, float]:
         """How widely each channel's scores spread, among some thousand archive moments."""
         step = max(1, len(self.columns) // SAMPLE)
-        return {name: float(score[:, ::step].std()) for name, score in self.straight.items()}
+        some = self.straight[:, :, ::step]
+        return {name: float(one.std()) for name, one in zip(CHANNELS, some, strict=True)}
 
     def moments(self, row: int, column: int) -> tuple[slice, np.ndarray]:
         """The moments of a trailer shot and of an archive shot, as they stand in the scores."""
@@ -178,15 +193,15 @@ class Likeness:
         """Weighted scores of a trailer shot's moments against an archive shot's."""
         rows, columns = self.moments(row, column)
         side = self.turned if turned else self.straight
-        shares = weights.shares().items()
-        return sum(np.float32(share) * side[name][rows][:, columns] for name, share in shares)
+        return np.tensordot(shares(weights), side[:, rows][:, :, columns], 1)
 
     def numbers(self, row: int, column: int, turned: bool, weights: Weights) -> dict[str, float]:
         """`score` of a pair of shots, and what each channel says of it (``score_<channel>``)."""
         rows, columns = self.moments(row, column)
         score, parts = self.pair(row, column, turned, weights), self.parts[rows]
         side, best = self.turned if turned else self.straight, score.argmax(axis=1)
-        found = {"score": score} | {f"score_{n}": side[n][rows][:, columns] for n in CHANNELS}
+        names, scores = [f"score_{name}" for name in CHANNELS], side[:, rows][:, :, columns]
+        found = {"score": score} | dict(zip(names, scores, strict=True))
         every = np.arange(len(best))
         return {name: float(parts @ value[every, best]) for name, value in found.items()}
 

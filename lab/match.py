@@ -17,7 +17,7 @@ from lab.channels import CHANNELS, Calibration
 from lab.flags import CARDS
 from lab.ingest import Archive
 from lab.language import WORDS, why
-from lab.likeness import Likeness, sameness, shapes
+from lab.likeness import Likeness, lowered, sameness, shapes
 from lab.rules import (
     MatchError,
     MatchSettings,
@@ -191,7 +191,7 @@ class Desk:
         if settings.distinct:
             self.handicap = self.handicap + settings.distinct * self.sameness
         self.score, self.turned = self.likeness.shots(settings.weights, settings.mirror)
-        self.score -= self.handicap
+        self.score = lowered(self.score, self.handicap)
 
     @property
     def sameness(self) -> np.ndarray:

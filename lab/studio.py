@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from lab.candidates import Hand, Pool, gather, shares
+from lab.candidates import Hand, Pool, gather
 from lab.channels import CHANNELS, Calibration
 from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, load_sides, make_edit
 from lab.ingest import Archive, IngestSettings, load_frames
 from lab.language import clock
-from lab.likeness import WAYS, Likeness, Weights, only, sameness
+from lab.likeness import WAYS, Likeness, Weights, only, sameness, shares
 from lab.match import open_desk
 from lab.rules import MatchError, MatchSettings
 from lab.solve import NEVER
