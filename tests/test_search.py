@@ -180,7 +180,8 @@ def test_hits_are_printed_and_drawn(house, archive, capsys):
     shot = archive.shots.shot_id[4]
     assert lab("search", "--shot", shot, "-k", 3, "--work", house) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == [*search.HITS, "words"] and len(lines) == 5 and lines[-1] == "3 shots"
+    assert lines[0].split() == [*search.HITS, "words"]
+    assert len(lines) == 5 and lines[-1] == "3 shots"
     sheet = house / "hits.png"
     assert lab("search", "--shot", shot, "-k", 3, "--out", sheet, "--work", house) == 0
     drawn = np.asarray(Image.open(sheet)).astype(int)
