@@ -137,6 +137,30 @@ def pair(
     return jittered(dimmed(grey(target), recipe), recipe, rng), target
 
 
+def stranger(
+    picture: np.ndarray, size: int, recipe: Recipe, rng: np.random.Generator
+) -> np.ndarray:
+    """An input that is of no kind: a picture's light turned, inverted, with flat shapes on it.
+
+    What a network is looked through at is not of the kind that it learns; by these it learns to
+    make something of the kind of anything. They need no other images.
+
+    Returns
+    -------
+    ndarray of float32, shape (size, size)
+        0 to 1.
+    """
+    light = np.ascontiguousarray(np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4)))
+    light = 1 - light if rng.random() < 0.5 else light
+    for _ in range(rng.integers(6)):
+        left, top = rng.integers(-size // 4, size, 2).tolist()
+        wide, high = rng.integers(size // 16, size, 2).tolist()
+        box = ((left + wide / 2, top + high / 2), (wide, high), float(rng.uniform(0, 90)))
+        corners = cv2.boxPoints(box if rng.random() < 0.5 else (*box[:2], 0.0))
+        cv2.fillConvexPoly(light, corners.astype(np.int32), float(rng.random()))
+    return jittered(dimmed(light, recipe), recipe, rng)
+
+
 def _scaled(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A picture scaled: by area where it becomes smaller, else by cubic interpolation."""
     smaller = size[0] < picture.shape[1]

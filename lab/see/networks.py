@@ -15,12 +15,17 @@ from lab.encoders import packaged
 ENTRY = 4  # pixels of a side that enter as one: what is shown is too soft to hold more
 DEEPEST = 32  # sides are multiples of this inside
 WIDTHS = (48, 96, 160, 192)  # channels at a 4th, 8th, 16th and 32nd of the size
-STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are compared: at a 2nd to a 32nd
-SHARES = (1.0, 1.0, 1.0, 1.0, 2.0)  # how much each counts
+STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are looked at: at a 2nd to a 32nd
+HEAD = 3.0  # weight of its last features, those that name things; the others weigh 1 each
+LEAST = 160  # pixels of a side that Lite0 is shown: it learnt at 224, and makes little of 128
 
 
 def _conv(wide: int, out: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(wide, out, side, stride, side // 2, padding_mode="zeros")
+    """A convolution that at first leaves the strength of what passes as it is."""
+    made = nn.Conv2d(wide, out, side, stride, side // 2)
+    nn.init.kaiming_normal_(made.weight, nonlinearity="linear")
+    nn.init.zeros_(made.bias)
+    return made
 
 
 class Block(nn.Module):
@@ -33,7 +38,6 @@ class Block(nn.Module):
         super().__init__()
         self.one, self.two = _conv(wide, wide), _conv(wide, wide)
         nn.init.zeros_(self.two.weight)  # at first it changes nothing: deep stacks learn at once
-        nn.init.zeros_(self.two.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.two(F.relu(self.one(F.relu(x))))
@@ -54,13 +58,13 @@ class Generator(nn.Module):
     def __init__(self, widths=WIDTHS):
         super().__init__()
         first, deeper = widths[0], [*pairwise(widths)]
-        self.entry = nn.Conv2d(ENTRY**2, first, 3, padding=1)
+        self.entry = _conv(ENTRY**2, first)
         self.down = nn.ModuleList(
             nn.Sequential(Block(one), _conv(one, two, stride=2)) for one, two in deeper
         )
         self.deep = nn.Sequential(Block(widths[-1]), Block(widths[-1]))
         self.up = nn.ModuleList(
-            nn.ModuleList([nn.Conv2d(two, one, 1), nn.Conv2d(2 * one, one, 1), Block(one)])
+            nn.ModuleList([_conv(two, one, 1), _conv(2 * one, one, 1), Block(one)])
             for one, two in reversed(deeper)
         )
         self.twice = nn.Sequential(nn.ReLU(), _conv(first, 2 * first), nn.PixelShuffle(2))
@@ -99,54 +103,78 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Says of each patch whether it is of the kind, given what was shown (Isola et al. 2017).
+    """Says of every patch whether it is of the kind, at several depths.
 
-    Spectral normalisation (Miyato et al. 2018) keeps it from running away on few images.
+    It looks at pixels (Isola et al. 2017) and at the packaged encoder's features (Sauer et al.
+    2021, https://arxiv.org/abs/2111.01007), which need not be learnt anew from few images. It is
+    not told what was shown: whatever that was, what is made of it has to be of the kind. Spectral
+    normalisation (Miyato et al. 2018) keeps it from running away.
+
+    Parameters
+    ----------
+    depths : sequence of int
+        Channels of the features, from `Features.depths`.
     """
 
-    def __init__(self, wide: int = 48):
+    def __init__(self, depths, wide: int = 32):
         super().__init__()
-        steps, channels = [], 4
+        steps, channels = [], 3
         for out in (wide, 2 * wide, 4 * wide):
             steps += [spectral_norm(nn.Conv2d(channels, out, 4, 2, 1)), nn.LeakyReLU(0.2)]
             channels = out
-        self.steps = nn.Sequential(*steps, spectral_norm(nn.Conv2d(channels, 1, 3, 1, 1)))
+        self.steps = nn.Sequential(*steps, spectral_norm(_conv(channels, 1)))
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                spectral_norm(_conv(depth, 2 * wide, 1)),
+                nn.LeakyReLU(0.2),
+                spectral_norm(_conv(2 * wide, 1)),
+            )
+            for depth in depths
+        )
 
-    def forward(self, given: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-        """(n, 1, h, w) and (n, 3, h, w), both 0 to 1, to (n, 1, h / 8, w / 8): real above 0."""
-        return self.steps(torch.cat([given, picture], dim=1) * 2 - 1)
+    def forward(self, pictures: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What it says of pictures (n, 3, h, w), 0 to 1, and their features: real above 0."""
+        said = [self.steps(pictures * 2 - 1)]
+        for head, feature in zip(self.heads, features, strict=True):
+            said.append(head(F.normalize(feature, dim=1) * feature.shape[1] ** 0.5))
+        return said
 
 
 class Features(nn.Module):
-    """How far pictures are apart to the packaged encoder, at several depths.
+    """What the packaged encoder sees, at several depths, and how far pictures are apart to it.
 
     At every place the features are unit vectors, as of Zhang et al. 2018 (LPIPS,
-    https://arxiv.org/abs/1801.03924), here unweighted, of EfficientNet-Lite0. Deep ones are
-    compared as means over the picture too: which things are seen, wherever they are.
+    https://arxiv.org/abs/1801.03924), here unweighted, of EfficientNet-Lite0. They are
+    compared as means over the picture too: what is seen, wherever it is.
     """
 
     def __init__(self):
         super().__init__()
         self.model = copy.deepcopy(packaged().model).float().eval().requires_grad_(False)
+        self.depths = [self.model._blocks[k]._block_args.output_filters for k in STAGES]
 
-    def see(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """Features of pictures (n, 3, h, w), 0 to 1, at `STAGES`."""
-        model = self.model
+        if min(pictures.shape[-2:]) < LEAST:
+            scale = LEAST / min(pictures.shape[-2:])
+            pictures = F.interpolate(pictures, scale_factor=scale, mode="bilinear")
+        model, found = self.model, []
         x = model._swish(model._conv_stem((pictures * 255 - 127) / 128))
-        found = []
         for number, block in enumerate(model._blocks):
             x = block(x)
             if number in STAGES:
                 found.append(x)
         return found
 
-    def forward(self, seen: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Mean distance of pictures (n, 3, h, w) from their targets."""
-        with torch.no_grad():
-            wanted = self.see(target)
-        total = seen.new_zeros(())
-        for one, other, share in zip(self.see(seen), wanted, SHARES, strict=True):
-            near = 1 - F.cosine_similarity(one, other, dim=1).mean()
-            whole = 1 - F.cosine_similarity(one.mean((2, 3)), other.mean((2, 3)), dim=1).mean()
-            total = total + share * (near + whole)
-        return total / sum(SHARES)
+    def apart(self, seen: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tensor:
+        """Mean distance of pictures' features from others, 0 to about 2."""
+        parts = [
+            2 - F.cosine_similarity(a, b, dim=1).mean() - self._whole(a, b)
+            for a, b in zip(seen, wanted, strict=True)
+        ]
+        last = (self.model._swish(self.model._conv_head(one[-1])) for one in (seen, wanted))
+        return (sum(parts) + HEAD * (1 - self._whole(*last))) / (len(parts) + HEAD)
+
+    @staticmethod
+    def _whole(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return F.cosine_similarity(one.mean((2, 3)), other.mean((2, 3)), dim=1).mean()

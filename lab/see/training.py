@@ -24,7 +24,7 @@ from lab.see.checkpoints import (
     write_arrays_whole,
     write_model,
 )
-from lab.see.degrade import Recipe, dimmed, grey, middle, pair
+from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger
 from lab.see.images import Images, SeeError, split
 from lab.see.networks import Discriminator, Features, Generator
 from lab.store import write_whole
@@ -40,12 +40,15 @@ class Training(Recipe):
 
     size: int = Field(128, ge=64, le=512, multiple_of=32, description="pixels learnt at")
     seed: int = Field(0, ge=0, description="the same seed learns the same")
-    batch: int = Field(8, ge=1, le=64, description="images of a step")
+    batch: int = Field(6, ge=1, le=64, description="images of a step")
+    strangers: int = Field(
+        2, ge=0, le=64, description="inputs of a step that are of no kind, and have no target"
+    )
     rate: float = Field(4e-4, gt=0, le=0.1, description="how fast it learns (Adam)")
     pixels: float = Field(1.0, ge=0, le=100, description="weight of the pixels' difference (L1)")
     features: float = Field(2.0, ge=0, le=100, description="weight of the features' distance")
     adversarial: float = Field(
-        0.05, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
+        0.1, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
     )
     warm: int = Field(200, ge=0, description="steps before the discriminator has a say")
     every: int = Field(100, ge=1, description="steps from one checkpoint to the next")
@@ -84,8 +87,8 @@ def train(
     -------
     DataFrame
         A row a step: ``step``, ``pixels`` (mean absolute difference, 0 to 1), ``features``
-        (`lab.see.networks.Features`), ``adversarial``, ``discriminator`` (hinge losses, Lim & Ye
-        2017) and, every so often, ``held_out`` (the features' distance on held-out images).
+        (`lab.see.networks.Features.apart`), ``adversarial``, ``discriminator`` (hinge losses, Lim
+        & Ye 2017) and, every so often, ``held_out`` (the features' distance on held-out images).
 
     Raises
     ------
@@ -140,12 +143,12 @@ class Learner:
         self.images, held = split(images, settings.seed)
         self.fingerprint = images.fingerprint
         self.device = _device()
+        self.features = self._placed(Features())
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             self.generator = self._placed(Generator())
-            self.discriminator = self._placed(Discriminator())
+            self.discriminator = self._placed(Discriminator(self.features.depths))
         self.average = AveragedModel(self.generator, multi_avg_fn=_follow)
-        self.distance = self._placed(Features())
         adam = {"lr": settings.rate, "betas": (0.5, 0.99)}
         self.painting = torch.optim.Adam(self.generator.parameters(), **adam)
         self.judging = torch.optim.Adam(self.discriminator.parameters(), **adam)
@@ -155,7 +158,7 @@ class Learner:
         self.saved = -1
         chosen = held.pictures[:: max(1, len(held.pictures) // LOOKED_AT)][:LOOKED_AT]
         targets = [middle(picture, settings.size) for picture in chosen]
-        self.held = self._tensors([(dimmed(grey(one), settings), one) for one in targets])
+        self.held = self._tensors([dimmed(grey(one), settings) for one in targets], targets)
 
     @property
     def parts(self) -> dict:
@@ -174,50 +177,62 @@ class Learner:
 
     def step(self) -> None:
         """Learn from one batch; every so often look at what is held out, and save."""
-        chosen = self.rng.integers(len(self.images.pictures), size=self.settings.batch)
-        pictures = [self.images.pictures[k] for k in chosen]
-        size = self.settings.size
-        given, target = self._tensors(
-            [pair(one, size, self.settings, self.rng) for one in pictures]
-        )
+        settings, rng = self.settings, self.rng
+        own = [pair(one, settings.size, settings, rng) for one in self._drawn(settings.batch)]
+        other = self._drawn(settings.strangers)
+        other = [stranger(one, settings.size, settings, rng) for one in other]
+        given, target = self._tensors([*(one for one, _ in own), *other], [one for _, one in own])
         losses = self._learn(given, target)
         self.average.update_parameters(self.generator)
         number = self.count + 1
-        due = number % self.settings.every == 0
+        due = number % settings.every == 0
         self.losses.append((number, *losses, self._held_out() if due else np.nan))
         if due:
             self.save()
 
+    def _drawn(self, count: int) -> list[np.ndarray]:
+        chosen = self.rng.integers(len(self.images.pictures), size=count)
+        return [self.images.pictures[k] for k in chosen]
+
     def _learn(self, given: torch.Tensor, target: torch.Tensor) -> list[float]:
-        weights, heard = self.settings, self.count >= self.settings.warm
-        heard = heard and weights.adversarial > 0
-        zero = given.new_zeros(())
+        """One step of both networks; of what is given, those with a target come first."""
+        weights, own = self.settings, len(target)
+        heard = weights.adversarial > 0 and self.count >= weights.warm
         self.discriminator.requires_grad_(False)
         with self._precision():
             seen = self.generator(given)
-            features = self.distance(seen, target)
-            adversarial = -self.discriminator(given, seen).mean() if heard else zero
-        pixels = F.l1_loss(seen, target)
+        seen = seen.float()
+        made = self.features(seen)
+        with torch.no_grad():
+            wanted = self.features(target)
+        pixels = F.l1_loss(seen[:own], target)
+        features = self.features.apart([one[:own] for one in made], wanted)
+        adversarial = judged = given.new_zeros(())
+        if heard:
+            adversarial = -_mean(self._said(seen, made))
         total = weights.pixels * pixels + weights.features * features
         self.painting.zero_grad()
         (total + weights.adversarial * adversarial).backward()
         self.painting.step()
-        judged = zero
         if heard:
             self.discriminator.requires_grad_(True)
-            with self._precision():
-                real = self.discriminator(given, target)
-                made = self.discriminator(given, seen.detach())
-                judged = F.relu(1 - real).mean() + F.relu(1 + made).mean()
+            real = [F.relu(1 - said) for said in self._said(target, wanted)]
+            fake = self._said(seen.detach(), [one.detach() for one in made])
+            judged = _mean(real) + _mean([F.relu(1 + said) for said in fake])
             self.judging.zero_grad()
             judged.backward()
             self.judging.step()
         return [loss.item() for loss in (pixels, features, adversarial, judged)]
 
+    def _said(self, pictures: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        with self._precision():
+            return [said.float() for said in self.discriminator(pictures, features)]
+
     def _precision(self):
-        """Half precision where it pays: it is slower than single on a CPU, or no faster."""
+        """Half precision where it pays: on a GPU, and on a CPU that reckons in it."""
         kind = self.device.type
-        return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu")
+        pays = kind != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+        return torch.autocast(kind, torch.bfloat16, enabled=pays)
 
     def done(self, minutes: float, steps: int | None) -> float:
         """The part of the training that is done, 1 at the end."""
@@ -241,7 +256,7 @@ class Learner:
         seen = self.average.module(given).clamp(0, 1)
         shown = [given.expand(-1, 3, -1, -1), seen, target]
         _write_strip(self.out / "strip.png", [_pictures(row[:SHOWN]) for row in shown])
-        return float(self.distance(seen, target))
+        return float(self.features.apart(self.features(seen), self.features(target)))
 
     def save(self) -> None:
         """Write all that goes on learning needs, and what is for people to see."""
@@ -296,12 +311,16 @@ class Learner:
     def _placed(self, network: torch.nn.Module) -> torch.nn.Module:
         return network.to(self.device, memory_format=torch.channels_last)
 
-    def _tensors(self, pairs) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs (n, 1, h, w) and targets (n, 3, h, w), 0 to 1."""
-        given = torch.from_numpy(np.stack([one for one, _ in pairs]))[:, None]
-        target = torch.from_numpy(np.stack([one for _, one in pairs])).permute(0, 3, 1, 2)
-        kept = {"memory_format": torch.channels_last}
-        return given.to(self.device), (target.to(self.device).float() / 255).contiguous(**kept)
+    def _tensors(self, given, targets) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs (n, 1, h, w) and targets (m, 3, h, w), 0 to 1."""
+        shown = torch.from_numpy(np.stack(given))[:, None].to(self.device)
+        target = torch.from_numpy(np.stack(targets)).permute(0, 3, 1, 2).to(self.device)
+        return shown, (target.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _mean(said: list[torch.Tensor]) -> torch.Tensor:
+    """The mean of what was said, every depth counting the same."""
+    return torch.stack([one.mean() for one in said]).mean()
 
 
 def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:
