@@ -18,7 +18,10 @@ from safetensors.numpy import save_file
 
 from lab import plots
 from lab.cli import main
-from lab.sample import read_number
+from lab.ingest import ingest
+from lab.layout import NONE
+from lab.sample import numbered_film, read_number
+from lab.scenes import open_map
 from lab.see import (
     Looking,
     Model,
@@ -31,6 +34,7 @@ from lab.see import (
     read_folder,
     read_images,
     read_losses,
+    read_scene,
     see_film,
     split,
     step,
@@ -40,6 +44,7 @@ from lab.see.checkpoints import write_model
 from lab.see.degrade import dimmed, edges, grey, jittered, pair, reduced, stranger, view
 from lab.see.images import Images
 from lab.see.networks import Discriminator, Features, Generator
+from lab.store import Workspace
 from lab.video import FilmError, Reader, probe, samples
 
 TINY = Training(size=64, batch=2, every=2, warm=1, seed=3)
@@ -203,13 +208,37 @@ def test_films_give_the_frame_on_show_every_so_often(film):
 
 
 def test_black_bars_are_no_part_of_what_is_learnt(tmp_path):
-    from lab.sample import numbered_film
-
     path = tmp_path / "barred.mp4"
     numbered_film(path, (96,), bars=(30, 0), first=None)
     images = read_films([path], 128, every=0.25)
     assert all(one.shape[0] / one.shape[1] < 0.44 for one in images.pictures)  # 132 / 320
     assert min(one[0].mean() for one in images.pictures) > 20
+
+
+def test_a_scene_gives_frames_of_its_shots_and_of_no_other(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path / "data")
+    workspace.archive.mkdir(parents=True)
+    numbered_film(workspace.archive / "one.mp4", (48, 48, 48, 48), rate=Fraction(24))
+    ingest([workspace.archive / "one.mp4"], workspace)
+    found = open_map(workspace)
+    # Few shots make no scenes: say which belong together, and call it something.
+    shots = found.shots.assign(cluster=[NONE, 0, NONE, 0])
+    scenes = pd.DataFrame({"cluster": [0], "name": ["the sea"]})
+    drawn = replace(found, shots=shots, scenes=scenes)
+    monkeypatch.setattr("lab.see.images.open_map", lambda workspace: drawn)
+    images = read_scene(workspace, 0, 128, every=0.45)
+    numbers = [read_number(picture) for picture in images.pictures]
+    assert len(numbers) == 8 and images.groups == [*[shots.shot_id[1]] * 4, *[shots.shot_id[3]] * 4]
+    assert all(48 <= number < 96 for number in numbers[:4])
+    assert all(144 <= number < 192 for number in numbers[4:])
+    assert np.all(np.diff(numbers[:4]) >= 10)
+    assert images.sources[0]["title"] == "one" and images.sources[0]["images"] == 8
+    by_name = read_scene(workspace, "the sea", 128, every=0.45)
+    assert by_name.fingerprint == images.fingerprint
+    with pytest.raises(SeeError, match="no scene 'forest'; it has 0 'the sea'"):
+        read_scene(workspace, "forest")
+    with pytest.raises(SeeError, match="gives 2 images"):
+        read_scene(workspace, "0", every=9)
 
 
 def test_held_out_images_have_no_neighbours_among_the_others():
