@@ -14,6 +14,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from lab.canvas import even
+from lab.encoders import best_device
 from lab.see.checkpoints import NO_MODEL, read_model
 from lab.see.degrade import Recipe, dimmed, edges, grey
 from lab.see.images import SeeError
@@ -124,7 +125,7 @@ def load_model(path) -> Model:
         recipe = Recipe(**{name: card["settings"][name] for name in Recipe.model_fields})
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise SeeError(f"{path}: {NO_MODEL.format('its content is another')}") from error
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device, _ = best_device()
     network = network.eval().requires_grad_(False)
     network = network.to(device, memory_format=torch.channels_last)
     return Model(network, recipe, card, device)

@@ -28,6 +28,18 @@ def _conv(wide: int, out: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
     return made
 
 
+def _larger(wide: int, out: int) -> nn.Sequential:
+    """Twice the size by pixel shuffling (Shi et al. 2016), at first without a chequered pattern.
+
+    For that, the four pixels that become of one begin alike (Aitken et al. 2017,
+    https://arxiv.org/abs/1707.02937).
+    """
+    made = _conv(wide, 4 * out)
+    with torch.no_grad():
+        made.weight.copy_(made.weight[::4].repeat_interleave(4, dim=0))
+    return nn.Sequential(nn.ReLU(), made, nn.PixelShuffle(2))
+
+
 class Block(nn.Module):
     """Two convolutions beside a way past them (He et al. 2016), without normalisation.
 
@@ -46,8 +58,8 @@ class Block(nn.Module):
 class Generator(nn.Module):
     """A compact U-Net (Ronneberger et al. 2015): soft grey in, colour out, at any size.
 
-    All the work is done at a quarter of the size and below; pixel shuffling (Shi et al. 2016)
-    brings it to full size, as few channels as possible being carried there.
+    All the work is done at a quarter of the size and below; pixel shuffling brings it to full
+    size, where no channels but the colours are carried.
 
     Parameters
     ----------
@@ -67,10 +79,8 @@ class Generator(nn.Module):
             nn.ModuleList([_conv(two, one, 1), _conv(2 * one, one, 1), Block(one)])
             for one, two in reversed(deeper)
         )
-        self.twice = nn.Sequential(nn.ReLU(), _conv(first, 2 * first), nn.PixelShuffle(2))
-        self.full = nn.Sequential(
-            Block(first // 2), nn.ReLU(), _conv(first // 2, 12), nn.PixelShuffle(2)
-        )
+        self.twice = _larger(first, first // 2)
+        self.full = nn.Sequential(Block(first // 2), _larger(first // 2, 3))
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """Look at pictures.
@@ -157,7 +167,8 @@ class Features(nn.Module):
         """Features of pictures (n, 3, h, w), 0 to 1, at `STAGES`."""
         if min(pictures.shape[-2:]) < LEAST:
             scale = LEAST / min(pictures.shape[-2:])
-            pictures = F.interpolate(pictures, scale_factor=scale, mode="bilinear")
+            size = [round(side * scale) for side in pictures.shape[-2:]]
+            pictures = F.interpolate(pictures, size, mode="bilinear")
         model, found = self.model, []
         x = model._swish(model._conv_stem((pictures * 255 - 127) / 128))
         for number, block in enumerate(model._blocks):

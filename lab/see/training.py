@@ -14,6 +14,7 @@ from pydantic import Field
 from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
+from lab.encoders import best_device
 from lab.see.checkpoints import (
     BROKEN,
     STATE,
@@ -142,7 +143,7 @@ class Learner:
         self.out, self.settings, self.sources = out, settings, images.sources
         self.images, held = split(images, settings.seed)
         self.fingerprint = images.fingerprint
-        self.device = _device()
+        self.device, _ = best_device()
         self.features = self._placed(Features())
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
@@ -201,7 +202,9 @@ class Learner:
         self.discriminator.requires_grad_(False)
         with self._precision():
             seen = self.generator(given)
-        seen = seen.float()
+        # The encoder looks in strides: were they always the same, they would leave a pattern.
+        top, left = self.rng.integers(4, size=2)
+        seen, target = seen.float()[..., top:, left:], target[..., top:, left:]
         made = self.features(seen)
         with torch.no_grad():
             wanted = self.features(target)
@@ -326,12 +329,6 @@ def _mean(said: list[torch.Tensor]) -> torch.Tensor:
 def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:
     """A running mean of weights: of the last ninth of all steps, of 200 at most."""
     torch._foreach_lerp_(average, now, max(1 - KEPT, 9 / (10 + float(count))))
-
-
-def _device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _pictures(batch: torch.Tensor) -> np.ndarray:
