@@ -12,7 +12,8 @@
   EfficientNet-Lite2 (`judge.py`): beside the blurred input, and the nearest of the images learnt
   from (by the judge's features of the blurred input: what retrieval would show). Then on images of
   other kinds (a folder of folders): the part that the judge's ten nearest real images, sources
-  left out, call the trained kind; before, and as it is seen. ``--sheet`` draws them.
+  left out, call the trained kind; before, and as it is seen. ``--sheet`` draws them. Flicker is
+  of one held-out picture with noise that changes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from lab.see.looking import Model
 from lab.see.networks import Generator
 
 SIZES = (128, 256, 512)
+NOISE = 8.0  # of a camera indoors, standard deviation, of 255
 OTHERS = 20  # images of each other kind
 
 
@@ -158,6 +160,25 @@ def strangers(model: Model, size: int, folder: Path, kind: str, held: Path):
     return table, [np.stack(others), blurred, seen]
 
 
+def flicker(model: Model, size: int, picture: np.ndarray) -> pd.Series:
+    """Mean change from frame to frame, 0 to 255, where a picture stands still in camera noise."""
+    rng, found = np.random.default_rng(0), {}
+    clip = [picture + rng.normal(0, NOISE, picture.shape) for _ in range(24)]
+    clip = [frame.clip(0, 255).astype(np.uint8) for frame in clip]
+    found["camera"] = clip
+    for name, settings in (
+        ("seen, no blending", Looking(size=size, before=0, after=0)),
+        ("seen, as by default", Looking(size=size)),
+    ):
+        state, found[name] = State(model, settings), []
+        for frame in clip:
+            image, state = step(frame, state)
+            found[name].append(image)
+    return pd.Series(
+        {name: np.abs(np.diff(np.float32(one[4:]), axis=0)).mean() for name, one in found.items()}
+    )
+
+
 def _bytes(pictures) -> np.ndarray:
     """Pictures or light, 0 to 1, as uint8 (n, h, w, 3)."""
     stack = np.stack(pictures)
@@ -197,6 +218,7 @@ def main() -> None:
     print(f"{args.model}: {model.card['steps']} steps, {model.card['minutes']} minutes")
     own, pictures = quality(model, size, args.held, args.learnt)
     print(own.round(4).to_string())
+    print(f"\nflicker\n{flicker(model, size, pictures[-1][0]).round(2).to_string()}")
     other, strange = strangers(model, size, args.kinds, args.kind, args.held)
     print(f"\npart called {args.kind}\n{other.round(2).to_string()}")
     if args.sheet:
