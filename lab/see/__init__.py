@@ -6,8 +6,9 @@ After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink a
 
 from lab.see.degrade import Recipe
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
+from lab.see.learner import Training
 from lab.see.looking import Looking, Model, State, load_model, see_film, step
-from lab.see.training import Training, read_losses, train
+from lab.see.training import read_losses, train
 
 __all__ = [
     "Images",
