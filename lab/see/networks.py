@@ -58,8 +58,9 @@ class Block(nn.Module):
 class Generator(nn.Module):
     """A compact U-Net (Ronneberger et al. 2015): soft grey in, colour out, at any size.
 
-    All the work is done at a quarter of the size and below; pixel shuffling brings it to full
-    size, where no channels but the colours are carried.
+    All the work is done at a quarter of the size and below. What is soft, the light that was
+    shown and the colours, comes to full size by interpolation; pixel shuffling adds what is
+    fine, so that no channels but the colours are carried there.
 
     Parameters
     ----------
@@ -81,6 +82,9 @@ class Generator(nn.Module):
         )
         self.twice = _larger(first, first // 2)
         self.full = nn.Sequential(Block(first // 2), _larger(first // 2, 3))
+        self.colours = _conv(first, 3, 1)
+        for late in (self.full[1][1], self.colours):  # at first the light alone is seen
+            nn.init.zeros_(late.weight)
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """Look at pictures.
@@ -109,7 +113,8 @@ class Generator(nn.Module):
         for narrow, join, block in self.up:
             x = F.interpolate(narrow(x), scale_factor=2, mode="nearest")
             x = block(join(torch.cat([x, kept.pop()], dim=1)))
-        return (self.full(self.twice(x)) + 0.5)[..., :height, :width]
+        soft = F.interpolate(self.colours(x), scale_factor=ENTRY, mode="bilinear")
+        return (given + soft + self.full(self.twice(x)))[..., :height, :width]
 
 
 class Discriminator(nn.Module):
