@@ -40,15 +40,15 @@ class Training(Recipe):
 
     size: int = Field(128, ge=64, le=512, multiple_of=32, description="pixels learnt at")
     seed: int = Field(0, ge=0, description="the same seed learns the same")
-    batch: int = Field(6, ge=1, le=64, description="images of a step")
+    batch: int = Field(4, ge=1, le=64, description="images of a step")
     strangers: int = Field(
         2, ge=0, le=64, description="inputs of a step that are of no kind, and have no target"
     )
     rate: float = Field(4e-4, gt=0, le=0.1, description="how fast it learns (Adam)")
-    pixels: float = Field(1.0, ge=0, le=100, description="weight of the pixels' difference (L1)")
-    features: float = Field(2.0, ge=0, le=100, description="weight of the features' distance")
+    pixels: float = Field(0.5, ge=0, le=100, description="weight of the pixels' difference (L1)")
+    features: float = Field(5.0, ge=0, le=100, description="weight of the features' distance")
     adversarial: float = Field(
-        0.1, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
+        0.2, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
     )
     warm: int = Field(200, ge=0, description="steps before the discriminator has a say")
     every: int = Field(100, ge=1, description="steps from one checkpoint to the next")
