@@ -19,6 +19,7 @@ GREY, STRONG, ORANGE = "#9aa0a6", "#2a6f97", "#c8553d"
 COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a5195 #8a8a2b".split()  # noqa: SIM905
 SHAPES = "circle square diamond cross x triangle-up star pentagon hourglass".split()  # noqa: SIM905
 SYMBOLS = "●■◆✚✖▲★⬟⧗"  # the same shapes, as they are written
+LOSSES = ("pixels", "features", "adversarial", "discriminator")
 ALONE = 0.25  # company, below which a shot of one film is alone
 
 
@@ -224,3 +225,34 @@ def _lit_trace() -> go.Scattergl:
         visible=False,
         marker={"color": "rgba(0,0,0,0)", "size": 18, "line": {"width": 3, "color": ORANGE}},
     )
+
+
+def losses(table: pd.DataFrame) -> go.Figure:
+    """How a network learnt to see: each loss over the steps, and how it did on held-out images.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `lab.see.train` or `lab.see.read_losses`.
+
+    Returns
+    -------
+    plotly Figure
+        Means of about a hundredth of all steps; ``held out`` is as it was measured.
+    """
+    span, figure = max(1, len(table) // 100), go.Figure()
+    for name, colour in zip(LOSSES, COLOURS, strict=False):
+        mean = table[name].rolling(span, min_periods=1).mean()
+        line = {"color": colour}
+        figure.add_scatter(x=table.step, y=mean, name=name, line=line, visible=_shown(name))
+    held = table.dropna(subset="held_out")
+    figure.add_scatter(x=held.step, y=held.held_out, name="held out", mode="lines+markers")
+    figure.update_layout(width=760, height=340, template="simple_white")
+    figure.update_xaxes(title="step")
+    figure.update_yaxes(title="loss (less is nearer)")
+    return figure
+
+
+def _shown(name: str) -> bool | str:
+    """The two that play against each other neither fall nor tell much: a click shows them."""
+    return True if name in ("pixels", "features") else "legendonly"

@@ -178,7 +178,7 @@ def test_samples_need_only_the_ground():
     [
         ("av", {"video", "sample"}),
         ("decord", {"video"}),
-        ("cv2", {"canvas", "faces", "motion", "subject"}),
+        ("cv2", {"canvas", "faces", "motion", "see", "subject"}),
     ],
 )
 def test_decoders_stay_in_their_room(decoder, allowed):

@@ -9,6 +9,7 @@ import sys
 
 from lab import __version__
 from lab.cli import finishing, options, verbs
+from lab.cli.seeing import add_see
 from lab.cutlists import CutListError
 from lab.edit import EditError
 from lab.encoders import PACKAGED, EncoderError
@@ -17,6 +18,7 @@ from lab.reel import ReelError
 from lab.rules import MatchError, MatchSettings
 from lab.sample import SampleError
 from lab.search import COUNT, SearchError
+from lab.see import SeeError
 from lab.video import FilmError
 
 KNOWN = (
@@ -28,6 +30,7 @@ KNOWN = (
     SampleError,
     ReelError,
     SearchError,
+    SeeError,
     options.UsageError,
 )
 
@@ -233,6 +236,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--back", metavar="FILE", help="a changed .otio, .fcpxml or .edl: read into the edit"
     )
+
+    add_see(verb)
 
     verb("doctor", verbs.doctor, "what is installed, what is missing, what to do")
     return parser

@@ -1,0 +1,71 @@
+"""The verb `lab see`: train a network on one kind of images, and look through it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lab.cli.options import UsageError, add, ends_in, given, seconds
+from lab.language import counted
+from lab.see import (
+    Looking,
+    Training,
+    load_model,
+    read_images,
+    read_scene,
+    see_film,
+)
+from lab.see import train as train_on
+from lab.see.images import EVERY
+from lab.store import Workspace
+
+TEXT = "learning to see: train a small network on one kind of images, look through it"
+
+
+def add_see(verb) -> None:
+    """Add `lab see` and what it can do; `verb` adds one to the command."""
+    ways = verb("see", None, TEXT).add_subparsers(metavar="train | run", required=True)
+    one = ways.add_parser("train", help="images -> a network that has seen nothing else")
+    one.add_argument("paths", nargs="*", metavar="FOLDER|FILM", help="a folder of stills, or films")
+    one.add_argument("--scene", metavar="N|NAME", help="shots of a scene of the map instead")
+    one.add_argument("--out", required=True, metavar="MODEL", help="a folder; where begun, goes on")
+    one.add_argument(
+        "--minutes", type=seconds, default=20, metavar="M", help="of training in all (20)"
+    )
+    one.add_argument(
+        "--interval", type=seconds, default=EVERY, metavar="S", help="seconds between frames (1)"
+    )
+    one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    add(one, Training)
+    one.set_defaults(run=train)
+
+    one = ways.add_parser("run", help="a film as a network sees it, with its soundtrack")
+    one.add_argument("input", metavar="INPUT", help="a film")
+    one.add_argument("--model", required=True, metavar="MODEL", help="what `lab see train` wrote")
+    one.add_argument("--out", required=True, metavar="FILE.mp4")
+    add(one, Looking)
+    one.set_defaults(run=run)
+
+
+def train(args) -> str:
+    if bool(args.paths) == (args.scene is not None):
+        raise UsageError("name a folder of stills, or films; or a scene of the map with --scene.")
+    settings = Training(**given(args, Training))
+    if args.scene is not None:
+        workspace = Workspace(args.work)
+        images = read_scene(workspace, args.scene, settings.size, every=args.interval)
+    else:
+        images = read_images(args.paths, settings.size, every=args.interval)
+    print(f"{counted(len(images.pictures), 'image')} to learn from", file=sys.stderr)
+    losses = train_on(images, args.out, settings, minutes=args.minutes)
+    held_out = losses.held_out.dropna()
+    far = f", {held_out.iloc[-1]:.3f} off on held-out images" if len(held_out) else ""
+    return f"{counted(len(losses), 'step')}{far} -> {args.out} (look at strip.png)"
+
+
+def run(args) -> str:
+    ends_in(args.out, ".mp4")
+    model = load_model(args.model)
+    settings = Looking(**given(args, Looking))
+    count = see_film(model, args.input, args.out, settings)
+    return f"{counted(count, 'frame')} seen by {Path(args.model).name} -> {args.out}"

@@ -1,0 +1,31 @@
+"""Learning to see: a small network that has only ever seen one thing, and what it makes of others.
+
+After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink and Grierson,
+"Learning to See: You Are What You See" (SIGGRAPH 2019, https://arxiv.org/abs/2003.00902).
+"""
+
+from lab.see.degrade import Recipe
+from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
+from lab.see.learner import Training
+from lab.see.looking import Looking, Model, State, load_model, see_film, step
+from lab.see.training import read_losses, train
+
+__all__ = [
+    "Images",
+    "Looking",
+    "Model",
+    "Recipe",
+    "SeeError",
+    "State",
+    "Training",
+    "load_model",
+    "read_films",
+    "read_folder",
+    "read_images",
+    "read_losses",
+    "read_scene",
+    "see_film",
+    "split",
+    "step",
+    "train",
+]

@@ -1,0 +1,167 @@
+"""What a network is shown of an image: the input made from the target alone, no pairs.
+
+The recipe of Akten, Fiebrink and Grierson (2019): grey, made far smaller and large again, its
+brightness and contrast varied, at any scale, cropped and mirrored; or its edges alone.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Recipe(BaseModel):
+    """How inputs are made from targets; kept with a model, for it sees nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reduction: float = Field(
+        24, ge=1, le=400, description="how many pixels become one before it is enlarged again"
+    )
+    edges: bool = Field(False, description="learn from edges instead of soft grey pictures")
+    brightness: float = Field(
+        0.2, ge=0, le=1, description="how much brightness varies, of the whole range"
+    )
+    contrast: float = Field(
+        0.4, ge=0, lt=1, description="how much contrast varies, as a part of it"
+    )
+    closest: float = Field(
+        0.6, gt=0, le=1, description="the smallest part of an image's shorter side that is taken"
+    )
+    mirror: bool = Field(True, description="show images mirrored as often as not")
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """Light of a picture: uint8 (h, w, 3) to float32 (h, w), 0 to 1 (ITU-R BT.601)."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+
+
+def reduced(light: np.ndarray, reduction: float) -> np.ndarray:
+    """Light made smaller by area, and large again by cubic interpolation.
+
+    Parameters
+    ----------
+    light : ndarray of float32, shape (height, width)
+        0 to 1.
+    reduction : float
+        Pixels that become one: 24 takes a side of 128 to 26.
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width)
+        0 to 1.
+    """
+    height, width = light.shape
+    small = tuple(max(2, round(side / reduction**0.5)) for side in (width, height))
+    few = cv2.resize(light, small, interpolation=cv2.INTER_AREA)
+    return cv2.resize(few, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+
+
+def edges(light: np.ndarray) -> np.ndarray:
+    """Edges of light (Canny 1986), softened by a pixel: float32 (height, width), 0 to 1."""
+    smooth = cv2.GaussianBlur(light, (0, 0), 1.0)
+    # The median sets the thresholds: what counts as an edge follows how dark a picture is.
+    middle = 255 * float(np.median(smooth))
+    found = cv2.Canny((255 * smooth).astype(np.uint8), 0.66 * middle / 2, 1.33 * middle / 2)
+    return cv2.GaussianBlur(found.astype(np.float32) / 255, (0, 0), 1.0)
+
+
+def dimmed(light: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """All that a network sees of light: float32 (height, width), 0 to 1."""
+    return edges(light) if recipe.edges else reduced(light, recipe.reduction)
+
+
+def view(picture: np.ndarray, size: int, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """A square part of a picture, of any scale and place, perhaps mirrored.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, shape (height, width, 3)
+    size : int
+        Pixels of the result.
+    recipe : Recipe
+    rng : Generator
+        Draws four numbers, whatever the recipe.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size, size, 3)
+    """
+    height, width = picture.shape[:2]
+    near, down, along, turned = rng.random(4)
+    side = max(1, round(min(height, width) * (recipe.closest + near * (1 - recipe.closest))))
+    top, left = round(down * (height - side)), round(along * (width - side))
+    part = picture[top : top + side, left : left + side]
+    part = _scaled(part, (size, size))
+    return np.ascontiguousarray(part[:, ::-1]) if recipe.mirror and turned < 0.5 else part
+
+
+def middle(picture: np.ndarray, size: int) -> np.ndarray:
+    """The largest square in the middle of a picture, uint8 (size, size, 3)."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return _scaled(picture[top : top + side, left : left + side], (size, size))
+
+
+def jittered(light: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """Light with brightness and contrast varied about its mean: float32 (height, width), 0 to 1."""
+    brighter, stronger = rng.uniform(-1, 1, 2)
+    mean = light.mean()
+    changed = (light - mean) * (1 + recipe.contrast * stronger) + mean
+    return (changed + recipe.brightness * brighter).clip(0, 1).astype(np.float32)
+
+
+def pair(
+    picture: np.ndarray, size: int, recipe: Recipe, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """An input and its target, made from one picture.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, shape (height, width, 3)
+    size : int
+        Pixels.
+    recipe : Recipe
+    rng : Generator
+        The same state gives the same pair.
+
+    Returns
+    -------
+    given : ndarray of float32, shape (size, size)
+        0 to 1.
+    target : ndarray of uint8, shape (size, size, 3)
+    """
+    target = view(picture, size, recipe, rng)
+    return jittered(dimmed(grey(target), recipe), recipe, rng), target
+
+
+def stranger(
+    picture: np.ndarray, size: int, recipe: Recipe, rng: np.random.Generator
+) -> np.ndarray:
+    """An input that is of no kind: a picture's light turned, inverted, with flat shapes on it.
+
+    What a network is looked through at is not of the kind that it learns; by these it learns to
+    make something of the kind of anything. They need no other images.
+
+    Returns
+    -------
+    ndarray of float32, shape (size, size)
+        0 to 1.
+    """
+    light = np.ascontiguousarray(np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4)))
+    light = 1 - light if rng.random() < 0.5 else light
+    for _ in range(rng.integers(6)):
+        left, top = rng.integers(-size // 4, size, 2).tolist()
+        wide, high = rng.integers(size // 16, size, 2).tolist()
+        box = ((left + wide / 2, top + high / 2), (wide, high), float(rng.uniform(0, 90)))
+        corners = cv2.boxPoints(box if rng.random() < 0.5 else (*box[:2], 0.0))
+        cv2.fillConvexPoly(light, corners.astype(np.int32), float(rng.random()))
+    return jittered(dimmed(light, recipe), recipe, rng)
+
+
+def _scaled(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture scaled: by area where it becomes smaller, else by cubic interpolation."""
+    smaller = size[0] < picture.shape[1]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)

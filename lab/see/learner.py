@@ -1,0 +1,272 @@
+"""A network that is learning: its state, and one step."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from pydantic import Field
+from torch.optim.swa_utils import AveragedModel
+
+from lab.encoders import best_device
+from lab.see.checkpoints import (
+    BROKEN,
+    STATE,
+    VERSION,
+    flat,
+    read_arrays_whole,
+    restore,
+    write_arrays_whole,
+    write_model,
+)
+from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger
+from lab.see.images import Images, SeeError, split
+from lab.see.networks import Discriminator, Features, Generator
+from lab.store import write_whole
+
+LOSSES = ("step", "pixels", "features", "adversarial", "discriminator", "held_out")
+LOOKED_AT = 16  # held-out images by which progress is told
+KEPT = 0.995  # of the mean of the weights, at a step: what is looked through wavers less
+SHOWN = 8  # of them, on the strip
+
+
+class Training(Recipe):
+    """All that can be set about learning; the same settings and images learn the same."""
+
+    size: int = Field(128, ge=64, le=512, multiple_of=32, description="pixels learnt at")
+    seed: int = Field(0, ge=0, description="the same seed learns the same")
+    batch: int = Field(4, ge=1, le=64, description="images of a step")
+    strangers: int = Field(
+        2, ge=0, le=64, description="inputs of a step that are of no kind, and have no target"
+    )
+    rate: float = Field(4e-4, gt=0, le=0.1, description="how fast it learns (Adam)")
+    pixels: float = Field(0.5, ge=0, le=100, description="weight of the pixels' difference (L1)")
+    features: float = Field(5.0, ge=0, le=100, description="weight of the features' distance")
+    adversarial: float = Field(
+        0.2, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
+    )
+    warm: int = Field(200, ge=0, description="steps before the discriminator has a say")
+    every: int = Field(100, ge=1, description="steps from one checkpoint to the next")
+    patience: int = Field(
+        15, ge=1, description="checkpoints without progress on held-out images before it ends"
+    )
+
+
+class Learner:
+    """A network that is learning.
+
+    Parameters
+    ----------
+    images : Images
+    out : Path
+    settings : Training
+    """
+
+    def __init__(self, images: Images, out: Path, settings: Training):
+        self.out, self.settings, self.sources = out, settings, images.sources
+        self.images, held = split(images, settings.seed)
+        self.fingerprint = images.fingerprint
+        self.device, _ = best_device()
+        self.features = self._placed(Features())
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed)
+            self.generator = self._placed(Generator())
+            self.discriminator = self._placed(Discriminator(self.features.depths))
+        self.average = AveragedModel(self.generator, multi_avg_fn=_follow)
+        adam = {"lr": settings.rate, "betas": (0.5, 0.99)}
+        self.painting = torch.optim.Adam(self.generator.parameters(), **adam)
+        self.judging = torch.optim.Adam(self.discriminator.parameters(), **adam)
+        self.rng = np.random.default_rng(settings.seed)
+        self.losses: list[tuple[float, ...]] = []
+        self.seconds, self.since = 0.0, time.monotonic()
+        self.saved = -1
+        chosen = held.pictures[:: max(1, len(held.pictures) // LOOKED_AT)][:LOOKED_AT]
+        targets = [middle(picture, settings.size) for picture in chosen]
+        self.held = self._tensors([dimmed(grey(one), settings) for one in targets], targets)
+
+    @property
+    def parts(self) -> dict:
+        """All that changes as it learns."""
+        return {
+            "generator": self.generator,
+            "average": self.average,
+            "discriminator": self.discriminator,
+            "painting": self.painting,
+            "judging": self.judging,
+        }
+
+    @property
+    def count(self) -> int:
+        return len(self.losses)
+
+    def step(self) -> None:
+        """Learn from one batch; every so often look at what is held out, and save."""
+        settings, rng = self.settings, self.rng
+        own = [pair(one, settings.size, settings, rng) for one in self._drawn(settings.batch)]
+        other = self._drawn(settings.strangers)
+        other = [stranger(one, settings.size, settings, rng) for one in other]
+        given, target = self._tensors([*(one for one, _ in own), *other], [one for _, one in own])
+        losses = self._learn(given, target)
+        self.average.update_parameters(self.generator)
+        number = self.count + 1
+        due = number % settings.every == 0
+        self.losses.append((number, *losses, self._held_out() if due else np.nan))
+        if due:
+            self.save()
+
+    def _drawn(self, count: int) -> list[np.ndarray]:
+        chosen = self.rng.integers(len(self.images.pictures), size=count)
+        return [self.images.pictures[k] for k in chosen]
+
+    def _learn(self, given: torch.Tensor, target: torch.Tensor) -> list[float]:
+        """One step of both networks; of what is given, those with a target come first."""
+        weights, own = self.settings, len(target)
+        heard = weights.adversarial > 0 and self.count >= weights.warm
+        self.discriminator.requires_grad_(False)
+        with self._precision():
+            seen = self.generator(given)
+        # The encoder looks in strides: were they always the same, they would leave a pattern.
+        top, left = self.rng.integers(4, size=2)
+        seen, target = seen.float()[..., top:, left:], target[..., top:, left:]
+        made = self.features(seen)
+        with torch.no_grad():
+            wanted = self.features(target)
+        pixels = F.l1_loss(seen[:own], target)
+        features = self.features.apart([one[:own] for one in made], wanted)
+        adversarial = judged = given.new_zeros(())
+        if heard:
+            adversarial = -_mean(self._said(seen, made))
+        total = weights.pixels * pixels + weights.features * features
+        self.painting.zero_grad()
+        (total + weights.adversarial * adversarial).backward()
+        self.painting.step()
+        if heard:
+            self.discriminator.requires_grad_(True)
+            real = [F.relu(1 - said) for said in self._said(target, wanted)]
+            fake = self._said(seen.detach(), [one.detach() for one in made])
+            judged = _mean(real) + _mean([F.relu(1 + said) for said in fake])
+            self.judging.zero_grad()
+            judged.backward()
+            self.judging.step()
+        return [loss.item() for loss in (pixels, features, adversarial, judged)]
+
+    def _said(self, pictures: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        with self._precision():
+            return [said.float() for said in self.discriminator(pictures, features)]
+
+    def _precision(self):
+        """Half precision where it pays: on a GPU, and on a CPU that reckons in it."""
+        kind = self.device.type
+        pays = kind != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+        return torch.autocast(kind, torch.bfloat16, enabled=pays)
+
+    def done(self, minutes: float, steps: int | None) -> float:
+        """The part of the training that is done, 1 at the end."""
+        seconds = self.seconds + time.monotonic() - self.since
+        return max(seconds / (60 * minutes), self.count / steps if steps else 0.0)
+
+    def ends(self, minutes: float, steps: int | None) -> bool:
+        """Whether the time or the steps are over, or it has learnt nothing more for long."""
+        looked = [row[-1] for row in self.losses if not np.isnan(row[-1])]
+        idle = len(looked) - 1 - int(np.argmin(looked)) if looked else 0
+        return self.done(minutes, steps) >= 1 or idle >= self.settings.patience
+
+    def told(self) -> dict[str, str]:
+        looked = [row[-1] for row in self.losses if not np.isnan(row[-1])]
+        return {"step": str(self.count), "held_out": f"{looked[-1]:.3f}" if looked else "-"}
+
+    @torch.no_grad()
+    def _held_out(self) -> float:
+        """The features' distance on held-out images; draws them too."""
+        given, target = self.held
+        seen = self.average.module(given).clamp(0, 1)
+        shown = [given.expand(-1, 3, -1, -1), seen, target]
+        _write_strip(self.out / "strip.png", [_pictures(row[:SHOWN]) for row in shown])
+        return float(self.features.apart(self.features(seen), self.features(target)))
+
+    def save(self) -> None:
+        """Write all that goes on learning needs, and what is for people to see."""
+        if self.count == self.saved:
+            return
+        self.seconds, self.since, self.saved = (
+            self.seconds + time.monotonic() - self.since,
+            time.monotonic(),
+            self.count,
+        )
+        table = np.array(self.losses, np.float64).reshape(-1, len(LOSSES))
+        told = self._card() | {"rng": self.rng.bit_generator.state}
+        # The state comes last: where there is one, there is a model.
+        write_model(self.out, self.average.module.state_dict(), self._card())
+        write_arrays_whole(self.out / STATE, flat(self.parts) | {"losses": table}, told)
+        csv = pd.DataFrame(table, columns=list(LOSSES)).astype({"step": int}).to_csv(index=False)
+        write_whole(self.out / "losses.csv", csv)
+
+    def _card(self) -> dict:
+        return {
+            "version": VERSION,
+            "settings": self.settings.model_dump(),
+            "images": self.fingerprint,
+            "sources": self.sources,
+            "steps": self.count,
+            "minutes": round(self.seconds / 60, 2),
+        }
+
+    def resume(self) -> None:
+        """Go on from where it was, if it was begun.
+
+        Raises
+        ------
+        SeeError
+        """
+        if not (self.out / STATE).exists():
+            return
+        arrays, told = read_arrays_whole(self.out / STATE)
+        if told.get("settings") != self.settings.model_dump():
+            raise SeeError(f"{self.out}: was trained with other settings; name another folder.")
+        if told.get("images") != self.fingerprint:
+            raise SeeError(f"{self.out}: was trained on other images; name another folder.")
+        try:
+            restore(self.parts, arrays)
+            self.rng.bit_generator.state = told["rng"]
+            self.losses = [tuple(row) for row in arrays["losses"].tolist()]
+            self.seconds = 60 * told["minutes"]
+        except (*BROKEN, RuntimeError, AttributeError) as error:
+            raise SeeError(f"{self.out}: cannot be gone on with; name another folder.") from error
+        self.saved = self.count
+
+    def _placed(self, network: torch.nn.Module) -> torch.nn.Module:
+        return network.to(self.device, memory_format=torch.channels_last)
+
+    def _tensors(self, given, targets) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs (n, 1, h, w) and targets (m, 3, h, w), 0 to 1."""
+        shown = torch.from_numpy(np.stack(given))[:, None].to(self.device)
+        target = torch.from_numpy(np.stack(targets)).permute(0, 3, 1, 2).to(self.device)
+        return shown, (target.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _mean(said: list[torch.Tensor]) -> torch.Tensor:
+    """The mean of what was said, every depth counting the same."""
+    return torch.stack([one.mean() for one in said]).mean()
+
+
+def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:
+    """A running mean of weights: of the last ninth of all steps, of 200 at most."""
+    torch._foreach_lerp_(average, now, max(1 - KEPT, 9 / (10 + float(count))))
+
+
+def _pictures(batch: torch.Tensor) -> np.ndarray:
+    """Pictures (n, 3, h, w), 0 to 1, as uint8 (n, h, w, 3)."""
+    return (batch.permute(0, 2, 3, 1) * 255).round().byte().cpu().numpy()
+
+
+def _write_strip(path: Path, rows: list[np.ndarray]) -> None:
+    """Rows of pictures under one another, as PNG."""
+    whole = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+    part = path.with_name(f".{path.name}")
+    Image.fromarray(whole).save(part, format="PNG")
+    part.replace(path)

@@ -1,0 +1,196 @@
+"""The networks: one that sees, one that judges while it learns, one that knows how things look."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from lab.encoders import packaged
+
+ENTRY = 4  # pixels of a side that enter as one: what is shown is too soft to hold more
+DEEPEST = 32  # sides are multiples of this inside
+WIDTHS = (48, 96, 160, 192)  # channels at a 4th, 8th, 16th and 32nd of the size
+STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are looked at: at a 2nd to a 32nd
+HEAD = 3.0  # weight of its last features, those that name things; the others weigh 1 each
+LEAST = 160  # pixels of a side that Lite0 is shown: it learnt at 224, and makes little of 128
+
+
+def _conv(wide: int, out: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution that at first leaves the strength of what passes as it is."""
+    made = nn.Conv2d(wide, out, side, stride, side // 2)
+    nn.init.kaiming_normal_(made.weight, nonlinearity="linear")
+    nn.init.zeros_(made.bias)
+    return made
+
+
+def _larger(wide: int, out: int) -> nn.Sequential:
+    """Twice the size by pixel shuffling (Shi et al. 2016), at first without a chequered pattern.
+
+    For that, the four pixels that become of one begin alike (Aitken et al. 2017,
+    https://arxiv.org/abs/1707.02937).
+    """
+    made = _conv(wide, 4 * out)
+    with torch.no_grad():
+        made.weight.copy_(made.weight[::4].repeat_interleave(4, dim=0))
+    return nn.Sequential(nn.ReLU(), made, nn.PixelShuffle(2))
+
+
+class Block(nn.Module):
+    """Two convolutions beside a way past them (He et al. 2016), without normalisation.
+
+    What is normalised over a batch or a picture flickers or shifts when the picture does.
+    """
+
+    def __init__(self, wide: int):
+        super().__init__()
+        self.one, self.two = _conv(wide, wide), _conv(wide, wide)
+        nn.init.zeros_(self.two.weight)  # at first it changes nothing: deep stacks learn at once
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.two(F.relu(self.one(F.relu(x))))
+
+
+class Generator(nn.Module):
+    """A compact U-Net (Ronneberger et al. 2015): soft grey in, colour out, at any size.
+
+    All the work is done at a quarter of the size and below. What is soft, the light that was
+    shown and the colours, comes to full size by interpolation; pixel shuffling adds what is
+    fine, so that no channels but the colours are carried there.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels at a 4th, an 8th ... of the size.
+    """
+
+    def __init__(self, widths=WIDTHS):
+        super().__init__()
+        first, deeper = widths[0], [*pairwise(widths)]
+        self.entry = _conv(ENTRY**2, first)
+        self.down = nn.ModuleList(
+            nn.Sequential(Block(one), _conv(one, two, stride=2)) for one, two in deeper
+        )
+        self.deep = nn.Sequential(Block(widths[-1]), Block(widths[-1]))
+        self.up = nn.ModuleList(
+            nn.ModuleList([_conv(two, one, 1), _conv(2 * one, one, 1), Block(one)])
+            for one, two in reversed(deeper)
+        )
+        self.twice = _larger(first, first // 2)
+        self.full = nn.Sequential(Block(first // 2), _larger(first // 2, 3))
+        self.colours = _conv(first, 3, 1)
+        for late in (self.full[1][1], self.colours):  # at first the light alone is seen
+            nn.init.zeros_(late.weight)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        """Look at pictures.
+
+        Parameters
+        ----------
+        given : Tensor, shape (n, 1, height, width)
+            Light as `lab.see.degrade.dimmed` has it, 0 to 1.
+
+        Returns
+        -------
+        Tensor, shape (n, 3, height, width)
+            RGB, 0 to 1 and at times a little beyond.
+        """
+        height, width = given.shape[-2:]
+        more = -width % DEEPEST, -height % DEEPEST
+        if any(more):
+            given = F.pad(given, (0, more[0], 0, more[1]), mode="replicate")
+        x = self.entry(F.pixel_unshuffle(2 * given - 1, ENTRY))
+        kept = []
+        for block, smaller in self.down:
+            x = block(x)
+            kept.append(x)
+            x = smaller(x)
+        x = self.deep(x)
+        for narrow, join, block in self.up:
+            x = F.interpolate(narrow(x), scale_factor=2, mode="nearest")
+            x = block(join(torch.cat([x, kept.pop()], dim=1)))
+        soft = F.interpolate(self.colours(x), scale_factor=ENTRY, mode="bilinear")
+        return (given + soft + self.full(self.twice(x)))[..., :height, :width]
+
+
+class Discriminator(nn.Module):
+    """Says of every patch whether it is of the kind, at several depths.
+
+    It looks at pixels (Isola et al. 2017) and at the packaged encoder's features (Sauer et al.
+    2021, https://arxiv.org/abs/2111.01007), which need not be learnt anew from few images. It is
+    not told what was shown: whatever that was, what is made of it has to be of the kind. Spectral
+    normalisation (Miyato et al. 2018) keeps it from running away.
+
+    Parameters
+    ----------
+    depths : sequence of int
+        Channels of the features, from `Features.depths`.
+    """
+
+    def __init__(self, depths, wide: int = 32):
+        super().__init__()
+        steps, channels = [], 3
+        for out in (wide, 2 * wide, 4 * wide):
+            steps += [spectral_norm(nn.Conv2d(channels, out, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            channels = out
+        self.steps = nn.Sequential(*steps, spectral_norm(_conv(channels, 1)))
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                spectral_norm(_conv(depth, 2 * wide, 1)),
+                nn.LeakyReLU(0.2),
+                spectral_norm(_conv(2 * wide, 1)),
+            )
+            for depth in depths
+        )
+
+    def forward(self, pictures: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What it says of pictures (n, 3, h, w), 0 to 1, and their features: real above 0."""
+        said = [self.steps(pictures * 2 - 1)]
+        for head, feature in zip(self.heads, features, strict=True):
+            said.append(head(F.normalize(feature, dim=1) * feature.shape[1] ** 0.5))
+        return said
+
+
+class Features(nn.Module):
+    """What the packaged encoder sees, at several depths, and how far pictures are apart to it.
+
+    At every place the features are unit vectors, as of Zhang et al. 2018 (LPIPS,
+    https://arxiv.org/abs/1801.03924), here unweighted, of EfficientNet-Lite0. They are
+    compared as means over the picture too: what is seen, wherever it is.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.model = copy.deepcopy(packaged().model).float().eval().requires_grad_(False)
+        self.depths = [self.model._blocks[k]._block_args.output_filters for k in STAGES]
+
+    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+        """Features of pictures (n, 3, h, w), 0 to 1, at `STAGES`."""
+        if min(pictures.shape[-2:]) < LEAST:
+            scale = LEAST / min(pictures.shape[-2:])
+            size = [round(side * scale) for side in pictures.shape[-2:]]
+            pictures = F.interpolate(pictures, size, mode="bilinear")
+        model, found = self.model, []
+        x = model._swish(model._conv_stem((pictures * 255 - 127) / 128))
+        for number, block in enumerate(model._blocks):
+            x = block(x)
+            if number in STAGES:
+                found.append(x)
+        return found
+
+    def apart(self, seen: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tensor:
+        """Mean distance of pictures' features from others, 0 to about 2."""
+        parts = [
+            2 - F.cosine_similarity(a, b, dim=1).mean() - self._whole(a, b)
+            for a, b in zip(seen, wanted, strict=True)
+        ]
+        last = (self.model._swish(self.model._conv_head(one[-1])) for one in (seen, wanted))
+        return (sum(parts) + HEAD * (1 - self._whole(*last))) / (len(parts) + HEAD)
+
+    @staticmethod
+    def _whole(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return F.cosine_similarity(one.mean((2, 3)), other.mean((2, 3)), dim=1).mean()
