@@ -11,9 +11,10 @@ install: $(READY)
 demo: $(READY)
 	$(BIN)/lab demo
 
+# The quick tests run beside each other, a thread each; the long ones drive browsers and kill.
 test: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest $(if $(ALL),,-m "not long")
+	$(if $(ALL),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest $(if $(ALL),,-n auto -m "not long")
 
 lab: $(READY)
 	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb
