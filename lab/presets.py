@@ -55,7 +55,7 @@ class Platform(NamedTuple):
     letters: int
 
 
-# As their help pages had it in 2025; they change, and accounts differ.
+# As remembered of their help pages in 2025, not looked up: they change, and accounts differ.
 PLATFORMS = {
     "bluesky": Platform(180, 100, (1 / 3, 3), 300),
     "instagram-reel": Platform(180, 300, (9 / 16, 9 / 16), 2200),
