@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -397,6 +399,18 @@ def probe(path) -> Probe:
     ------
     FilmError
     """
+    try:
+        told = os.stat(path)
+    except OSError:
+        stamp = None  # what is not there is told by who opens it
+    else:
+        stamp = told.st_size, told.st_mtime_ns
+    return _probed(str(path), stamp)
+
+
+@lru_cache(maxsize=1024)
+def _probed(path: str, stamp: tuple[int, int] | None) -> Probe:
+    """A film's first frames are decoded once, as long as `stamp`, its size and time, stays."""
     with open_film(path) as container:
         stream = video_stream(container, path)
         audio = audio_stream(container)
@@ -421,7 +435,7 @@ def probe(path) -> Probe:
         if declared and abs(declared - fps) < 0.02 * fps:
             fps = declared  # the header is exact where timestamps are rounded
         return Probe(
-            path=str(path),
+            path=path,
             width=width,
             height=height,
             t0=float(head[0][0] * stream.time_base),
