@@ -65,9 +65,9 @@ def join(
                 like = video_stream(first, pieces[0].path)
                 track = output.add_stream_from_template(like)
                 track.time_base = like.time_base
-                _alike(pieces, like.codec_context.extradata)
+                times = [_times(piece, like.codec_context.extradata) for piece in pieces]
                 under = sound(output)
-                for packet in _in_turn(pieces, track, ends):
+                for packet in _in_turn(pieces, times, track, ends):
                     output.mux_one(packet)
                     for heard in under.until(packet.dts * track.time_base) if under else ():
                         output.mux_one(heard)
@@ -83,19 +83,11 @@ def join(
     return under.copied if under else None
 
 
-def _alike(pieces: Sequence[Piece], head: bytes) -> None:
-    """Make sure that all pieces can be decoded as one stream."""
-    for piece in pieces:
-        with open_film(piece.path) as film:
-            if video_stream(film, piece.path).codec_context.extradata != head:
-                why = "was encoded otherwise than the pieces before it; delete it, and run again."
-                raise WriteError(piece.path, why)
-
-
-def _in_turn(pieces: Sequence[Piece], track, ends: Fraction) -> Iterator[av.Packet]:
+def _in_turn(
+    pieces: Sequence[Piece], times: Sequence[list[Fraction]], track, ends: Fraction
+) -> Iterator[av.Packet]:
     """All packets; decoding times run on over the pieces as if they had been encoded as one."""
     tick = track.time_base
-    times = [_times(piece) for piece in pieces]
     shown = sorted(time for some in times for time in some)
     late = max(map(_delay, times))
     step = shown[1] - shown[0] if len(shown) > 1 else ends - shown[0]
@@ -108,17 +100,23 @@ def _in_turn(pieces: Sequence[Piece], track, ends: Fraction) -> Iterator[av.Pack
             yield packet
 
 
-def _packets(path) -> Iterator[av.Packet]:
+def _packets(path, head: bytes | None = None) -> Iterator[av.Packet]:
+    """A video's packets; with `head`, only of one that can be decoded as one stream with others."""
     with open_film(path) as film:
-        for packet in film.demux(video_stream(film, path)):
+        stream = video_stream(film, path)
+        if head is not None and stream.codec_context.extradata != head:
+            why = "was encoded otherwise than the pieces before it; delete it, and run again."
+            raise WriteError(path, why)
+        for packet in film.demux(stream):
             if packet.size:
                 yield packet
 
 
-def _times(piece: Piece) -> list[Fraction]:
+def _times(piece: Piece, head: bytes) -> list[Fraction]:
     """When each packet is shown, as they stand in the file: seconds of the whole."""
-    times = [packet.pts * packet.time_base for packet in _packets(piece.path)]
-    return [time - min(times) + piece.at for time in times]
+    times = [packet.pts * packet.time_base for packet in _packets(piece.path, head)]
+    begin = min(times)
+    return [time - begin + piece.at for time in times]
 
 
 def _delay(times: list[Fraction]) -> int:
