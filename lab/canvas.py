@@ -56,12 +56,37 @@ def paste(packed: np.ndarray, picture: np.ndarray, left: int, top: int) -> None:
 
 def centre(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A picture in the middle of a black panel."""
-    width, height = size_of(picture)
-    if (width, height) == size:
+    if size_of(picture) == size:
         return picture
-    packed = blank(size)
-    paste(packed, picture, (size[0] - width) // 4 * 2, (size[1] - height) // 4 * 2)
+    return _in_the_middle(blank(size), picture)
+
+
+def _in_the_middle(packed: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    left, top = (
+        (all_ - part) // 4 * 2 for all_, part in zip(size_of(packed), size_of(picture), strict=True)
+    )
+    paste(packed, picture, left, top)
     return packed
+
+
+def window(focus, whole, part) -> tuple[float, float]:
+    """Left and top of a part that lies as near to `focus` as the edges allow.
+
+    Parameters
+    ----------
+    focus : (float, float)
+        What is to be in its middle, in parts of width and height.
+    whole, part : (float, float)
+        Width and height, both in the same unit.
+
+    >>> window((0.5, 0.9), (100, 100), (40, 40))
+    (30.0, 60)
+    """
+    left, top = (
+        min(max(at * all_ - few / 2, 0), all_ - few)
+        for at, all_, few in zip(focus, whole, part, strict=True)
+    )
+    return left, top
 
 
 def cut(picture: np.ndarray, size: tuple[int, int], focus: tuple[float, float]) -> np.ndarray:
@@ -75,10 +100,7 @@ def cut(picture: np.ndarray, size: tuple[int, int], focus: tuple[float, float]) 
         What is to be in the middle, in parts of width and height.
     """
     whole, packed = size_of(picture), np.empty((size[1] * 3 // 2, size[0]), np.uint8)
-    left, top = (
-        round(min(max(at * all_ - part / 2, 0), all_ - part) / 2) * 2
-        for at, all_, part in zip(focus, whole, size, strict=True)
-    )
+    left, top = (round(edge / 2) * 2 for edge in window(focus, whole, size))
     for plane, part, step in zip(planes(packed), planes(picture), (1, 2, 2), strict=True):
         y, x = top // step, left // step
         plane[:] = part[y : y + plane.shape[0], x : x + plane.shape[1]]
@@ -100,9 +122,7 @@ def on_blur(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         small = cv2.GaussianBlur(cv2.resize(shown, few, interpolation=cv2.INTER_AREA), (3, 3), 0)
         wide = cv2.resize(small, plane.shape[::-1], interpolation=cv2.INTER_CUBIC)
         plane[:] = BLACK[number] + DIMMED * (wide.astype(np.float32) - BLACK[number])
-    width, height = size_of(picture)
-    paste(packed, picture, (size[0] - width) // 4 * 2, (size[1] - height) // 4 * 2)
-    return packed
+    return _in_the_middle(packed, picture)
 
 
 def mirror(picture: np.ndarray) -> np.ndarray:

@@ -95,6 +95,15 @@ class Row(BaseModel):
             raise ValueError("left, top, right, bottom: each from 0 to 1, left less than right")
         return part
 
+    @property
+    def middle(self) -> float:
+        """The trailer's second in the middle of the row."""
+        return (self.in_query + self.out_query) / 2
+
+    def moment(self, second: float) -> float:
+        """The answer's second, on its film's clock, at a second of the trailer."""
+        return self.in_match + (second - self.in_query) * self.speed
+
     def decision(self) -> str:
         """A short digest of what the row decides: who changes that by hand changes this."""
         numbers = f"{self.in_match or 0:.5f} {self.speed:.5f}"
@@ -329,7 +338,7 @@ def compare(one: Edit, other: Edit) -> pd.DataFrame:
         raise EditError("the two edits are of different trailers.")
     rows = []
     for shot in one.shots:
-        twin = other.row_at((shot.in_query + shot.out_query) / 2)
+        twin = other.row_at(shot.middle)
         if twin is None:
             continue
         told = [_told(edit, row) for edit, row in ((one, shot), (other, twin))]

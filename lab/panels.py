@@ -293,7 +293,7 @@ class _Answer(_Shown):
         )
         crop = within(Box(*edit.films[row.match_film].crop), Box(*(row.reframe or WHOLE)))
         self.t0, self.focus = probe(path).t0, (0.5, 0.5)
-        begin, end = self._moment(max(stretch.begin, row.in_query)), self._moment(row.out_query)
+        begin, end = row.moment(max(stretch.begin, row.in_query)), row.moment(row.out_query)
         if settings.fit == "crop" and not row.reframe:
             self.focus = focus_of(path, crop, begin, end)
             if row.mirror:
@@ -302,11 +302,8 @@ class _Answer(_Shown):
         size = fitted(*shape(path, crop), place.size)
         self.player = Player(path, begin, size=size, crop=crop)
 
-    def _moment(self, time: float) -> float:
-        return self.row.in_match + (time - self.row.in_query) * self.row.speed
-
     def at(self, time: float, trailer: np.ndarray) -> np.ndarray:
-        now, then, share = self.player.around(self._moment(time))
+        now, then, share = self.player.around(self.row.moment(time))
         picture = pixels(now.picture)
         if self.settings.blend and share > SAME:
             picture = blend(picture, pixels(then.picture), share)
@@ -314,7 +311,7 @@ class _Answer(_Shown):
         return into(picture, self.place.size, self.settings.fit, self.focus)
 
     def words(self, time: float) -> str:
-        return f"{self.name}  {timecode(self._moment(time) - self.t0)}"
+        return f"{self.name}  {timecode(self.row.moment(time) - self.t0)}"
 
     def close(self) -> None:
         self.player.close()

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tqdm.auto import tqdm
 
-from lab.canvas import cover, fit, shape, within
+from lab.canvas import cover, fit, shape, window, within
 from lab.credits import answered, cited
 from lab.edit import Edit, Row
 from lab.films import named
@@ -80,9 +80,8 @@ def poster(edit: Edit, out, *, title: str = "", width: int = 2000) -> int:
     panel, across, down = _grid(whole, (width - 2 * margin, room), apart, least)
     shots = best(edit, across * down)
     step = panel[0] * 2 + 2 * apart, panel[1] + apart
-    for number, shot in enumerate(tqdm(shots, desc="poster", unit="pair")):
+    for number, (shot, moment) in enumerate(tqdm(shots, desc="poster", unit="pair")):
         row, column = divmod(number, across)
-        moment = showing(edit, shot) or _middle(shot)
         for side, picture in enumerate(next(_side_by_side(edit, shot, [moment], panel))):
             left = margin + column * step[0] + side * (panel[0] + SEAM)
             sheet.paste(picture, (left, margin + row * step[1]))
@@ -104,8 +103,10 @@ def _grid(whole, room: tuple[int, int], apart: int, least: int) -> tuple[tuple, 
     return panel, across, max(1, down)
 
 
-def best(edit: Edit, count: int) -> list[Row]:
+def best(edit: Edit, count: int) -> list[tuple[Row, float]]:
     """The strongest pairs, in the trailer's order; dull ones only where there is room for them.
+
+    Each with the second of the trailer at which both its sides show something.
 
     Raises
     ------
@@ -117,25 +118,20 @@ def best(edit: Edit, count: int) -> list[Row]:
         if len(good) == count:
             break
         moment = showing(edit, shot)
-        (dull if moment is None else good).append(shot)
-    return sorted([*good, *dull][:count], key=lambda shot: shot.in_query)
+        (dull if moment is None else good).append((shot, moment or shot.middle))
+    return sorted([*good, *dull][:count], key=lambda pair: pair[0].in_query)
 
 
 def showing(edit: Edit, shot: Row) -> float | None:
     """A second of the trailer at which both sides of a pair show something; None: at none."""
 
     def glance(moment: float) -> list[Image.Image]:
-        theirs = shot.in_match + (moment - shot.in_query) * shot.speed
         return [
             still(edit, edit.trailer, moment, GLANCE),
-            still(edit, shot.match_film, theirs, GLANCE),
+            still(edit, shot.match_film, shot.moment(moment), GLANCE),
         ]
 
     return at_its_best(shot, glance)[1]
-
-
-def _middle(shot: Row) -> float:
-    return (shot.in_query + shot.out_query) / 2
 
 
 def strongest(shots: Sequence[Row]) -> list[Row]:
@@ -158,7 +154,7 @@ def _side_by_side(
     edit: Edit, shot: Row, moments: Sequence[float], panel: tuple[int, int]
 ) -> Iterator[tuple[Image.Image, Image.Image]]:
     """Trailer and answer at seconds of the trailer, both filling a panel."""
-    theirs = [shot.in_match + (moment - shot.in_query) * shot.speed for moment in moments]
+    theirs = [shot.moment(moment) for moment in moments]
     part = Box(*shot.reframe) if shot.reframe else WHOLE
     trailers = _filling(edit, edit.trailer, WHOLE, moments, panel)
     answers = _filling(edit, shot.match_film, part, theirs, panel)
@@ -174,10 +170,7 @@ def _filling(edit: Edit, film_id: str, part: Box, moments, panel) -> Iterator[Im
     focus = 0.5, 0.5
     if part == WHOLE and max(size[0] - panel[0], size[1] - panel[1]) > ROUNDED:
         focus = focus_of(path, crop, moments[0], moments[-1])
-    left, top = (
-        round(min(max(at * all_ - room / 2, 0), all_ - room))
-        for at, all_, room in zip(focus, size, panel, strict=True)
-    )
+    left, top = map(round, window(focus, size, panel))
     player = Player(path, moments[0], size=size, crop=crop, pixels="rgb24")
     for moment in moments:
         picture = player.at(moment).picture.to_image()
@@ -218,7 +211,7 @@ def teaser(edit: Edit, out, *, max_mb: float = 8.0, pairs: int = 6) -> tuple[int
     kind = ending(out, ".webp", ".gif")
     if Path(out).resolve() in (edit.path(film.film_id).resolve() for film in cited(edit)):
         raise WriteError(out, "is one of the films; give the teaser another name.")
-    frames = _moving(edit, best(edit, pairs))
+    frames = _moving(edit, [shot for shot, _ in best(edit, pairs)])
     data, size = _small_enough(frames, kind, max_mb * 1e6)
     if len(data) > max_mb * 1e6:
         why = f"does not go into {max_mb:g} MB; allow {len(data) / 1e6 + 0.01:.2f} MB, or take "
@@ -250,7 +243,7 @@ def _moving(edit: Edit, shots: list[Row]) -> list[Image.Image]:
     frames = []
     for shot in tqdm(shots, desc="teaser", unit="pair"):
         lasts = min(SECOND, shot.out_query - shot.in_query)
-        begin = _middle(shot) - lasts / 2
+        begin = shot.middle - lasts / 2
         moments = [
             begin + number * float(TICK) for number in range(max(1, int(lasts / TICK + EPSILON)))
         ]

@@ -95,8 +95,7 @@ def _cues(edit: Edit, seconds: tuple[float, float], shift: float) -> Iterator[Cu
 
 def _source_of(edit: Edit, shot: Row, time: float) -> tuple[str, ...]:
     film = Cited(shot.match_film, edit.films[shot.match_film], ())
-    moment = shot.in_match + (time - shot.in_query) * shot.speed
-    at = clock(max(0.0, moment - probe(edit.path(shot.match_film)).t0))
+    at = clock(max(0.0, shot.moment(time) - probe(edit.path(shot.match_film)).t0))
     return tuple(filter(None, (f"{named(film.entry)}, {at}", film.page or film.entry.source)))
 
 

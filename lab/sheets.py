@@ -81,7 +81,7 @@ def contact_sheet(
     panel = fit(*shape(edit.path(edit.trailer), Box(*edit.films[edit.trailer].crop)), most)
     cells = []
     for shot in tqdm(shown, desc="contact sheet", unit="pair"):
-        rows = {told: one.row_at(_middle(shot)) for told, one in every.items()}
+        rows = {told: one.row_at(shot.middle) for told, one in every.items()}
         answers = [(every[told], row) for told, row in rows.items()]
         pictures, _ = at_its_best(shot, lambda at, these=answers: _pictures(these, at, panel))
         head, note = f"{shot.position}   {clock(shot.in_query)}{_marks(shot, 3)}", shot.why
@@ -287,10 +287,6 @@ def _caption(edit: Edit, shot: Row | None) -> str:
     return text if len(text) < 90 else text[:87] + "..."
 
 
-def _middle(shot: Row) -> float:
-    return (shot.in_query + shot.out_query) / 2
-
-
 def _pictures(answers, moment: float, panel) -> list[Image.Image | None]:
     """The trailer at one of its seconds, and each of its answers then (None: black)."""
     edit = answers[0][0]
@@ -304,8 +300,7 @@ def _answer(edit: Edit, shot: Row | None, moment: float, trailer, panel) -> Imag
     if shot.kind == "keep":
         return trailer
     part = Box(*shot.reframe) if shot.reframe else WHOLE
-    theirs = shot.in_match + (moment - shot.in_query) * shot.speed
-    picture = still(edit, shot.match_film, theirs, panel, part)
+    picture = still(edit, shot.match_film, shot.moment(moment), panel, part)
     return picture.transpose(Image.FLIP_LEFT_RIGHT) if shot.mirror else picture
 
 

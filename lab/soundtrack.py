@@ -79,7 +79,7 @@ def _of_shot(edit: Edit, row, begin: float, count: int) -> np.ndarray:
     silent = np.zeros((2, count), np.float32)
     if row is None or row.kind != "match" or not probe(edit.path(row.match_film)).has_audio:
         return silent
-    start = Fraction(row.in_match + (begin - row.in_query) * row.speed).limit_denominator(10**6)
+    start = Fraction(row.moment(begin)).limit_denominator(10**6)
     lasts = Fraction(count, SOUND_RATE) * Fraction(row.speed).limit_denominator(10**6)
     parts = [*samples(edit.path(row.match_film), start, start + lasts)]
     sound = np.concatenate(parts, axis=1) if parts else silent

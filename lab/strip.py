@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -169,21 +170,16 @@ class Strip:
         return part, [Fraction(time) for time in told["times"]]
 
     def _encoded(self, pictures, path: Path, bar) -> Iterator[Fraction]:
-        writer, first = None, None
-        try:
-            for time, picture in pictures:
-                if writer is None:
-                    writer, first = self._writer(path), time
-                writer.write(picture, time - first)
+        pictures = iter(pictures)
+        first = next(pictures, None)
+        if first is None:  # a stretch without a frame gives no video
+            return
+        with self._writer(path) as writer:
+            for time, picture in chain([first], pictures):
+                writer.write(picture, time - first[0])
                 if bar is not None:
                     bar.update()
                 yield time
-            if writer is not None:
-                writer.close()
-        except BaseException:
-            if writer is not None:
-                writer.discard()
-            raise
 
     def _writer(self, path: Path) -> Writer:
         options = {"preset": self.settings.speed, "crf": str(self.settings.crf)}

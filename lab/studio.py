@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from lab.candidates import Hand, Pool, gather
+from lab.canvas import window
 from lab.channels import CHANNELS, Calibration
 from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, load_sides, make_edit
 from lab.ingest import Archive, IngestSettings, load_frames
@@ -189,7 +190,7 @@ class Studio:
         if not zoom >= 1:
             raise MatchError(f"an answer cannot be shown smaller: zoom is 1 or more, not {zoom:g}.")
         side = 1 / zoom
-        left, top = (min(max(at - side / 2, 0), 1 - side) for at in (across, down))
+        left, top = window((across, down), (1, 1), (side, side))
         part = tuple(round(edge, 4) for edge in (left, top, left + side, top + side))
         self.change(position, reframe=part if side < 1 else None)
 
@@ -213,7 +214,7 @@ class Studio:
         if what == "film":
             mine = shots[shots.film_id == row.match_film]
             start, end = mine.start.min(), mine.end.max()
-        query = (row.in_query + row.out_query) / 2 if what == "pair" else None
+        query = row.middle if what == "pair" else None
         no = Rejection(film=row.match_film, start=start, end=end, query=query)
         pins = tuple(p for p in self.state.pins if not _same(p, row))
         self._do(replace(self.state, pins=pins, rejected=(*self.state.rejected, no)))

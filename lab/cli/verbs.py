@@ -50,8 +50,6 @@ from lab.store import Workspace
 LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
 LISTED += ["framing", "camera", "light", "faces", "flags"]
 
-
-SHEET = "contact-sheet"
 DRAWN = (".html", ".png", ".svg")  # what a map is drawn as
 
 

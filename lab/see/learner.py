@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 
@@ -267,6 +268,6 @@ def _pictures(batch: torch.Tensor) -> np.ndarray:
 def _write_strip(path: Path, rows: list[np.ndarray]) -> None:
     """Rows of pictures under one another, as PNG."""
     whole = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-    part = path.with_name(f".{path.name}")
-    Image.fromarray(whole).save(part, format="PNG")
-    part.replace(path)
+    buffer = io.BytesIO()
+    Image.fromarray(whole).save(buffer, format="PNG")
+    write_whole(path, buffer.getvalue())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -244,30 +246,31 @@ def see_film(model: Model, path, out, settings: Looking | None = None) -> int:
     if out.resolve() == Path(path).resolve():
         raise SeeError(f"{out}: is the film itself; give the video another name.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    state, count = State(model, settings), 0
-    with tqdm(total=round(info.duration * info.fps), desc="see", unit="frame") as bar:
-        writer = None
-        try:
-            for frame in Reader(path, size=_read_at(info, settings), pixels="rgb24"):
-                image, state = step(frame.picture.to_ndarray(), state)
-                if writer is None:
-                    first = frame.time
-                    writer = _writer(out, image, info, path, first)
-                # OpenCV's is BT.601 in limited range, as the writer is told.
-                packed = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
-                writer.write(packed, frame.time - first)
-                count += 1
-                bar.update()
-            writer.close()
-        except BaseException:
-            if writer is not None:
-                writer.discard()
-            raise
+    total, count = round(info.duration * info.fps), 0
+    seen = _seen(model, settings, Reader(path, size=_read_at(info, settings), pixels="rgb24"))
+    first = next(seen)  # a film without a frame is told by its reader
+    with (
+        tqdm(total=total, desc="see", unit="frame") as bar,
+        _writer(out, first[1], info, path, first[0]) as writer,
+    ):
+        for time, image in chain([first], seen):
+            # OpenCV's is BT.601 in limited range, as the writer is told.
+            writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), time - first[0])
+            count += 1
+            bar.update()
         bar.total = count
         bar.refresh()
     card = {"film": str(path), "settings": settings.model_dump(), "model": model.card}
     write_json(out.with_suffix(".json"), card)
     return count
+
+
+def _seen(model: Model, settings: Looking, frames) -> Iterator[tuple[Fraction, np.ndarray]]:
+    """Every frame's time, and what is seen in it."""
+    state = State(model, settings)
+    for frame in frames:
+        image, state = step(frame.picture.to_ndarray(), state)
+        yield frame.time, image
 
 
 def _read_at(info, settings: Looking) -> tuple[int, int]:
