@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+import webbrowser
 from pathlib import Path
 
 from lab.cli.options import UsageError, add, ends_in, given, seconds
@@ -11,6 +13,7 @@ from lab.see import (
     Looking,
     Training,
     load_model,
+    open_session,
     read_images,
     read_scene,
     see_film,
@@ -18,13 +21,14 @@ from lab.see import (
 from lab.see import train as train_on
 from lab.see.images import EVERY
 from lab.store import Workspace
+from lab.widgets.stage import serve
 
 TEXT = "learning to see: train a small network on one kind of images, look through it"
 
 
 def add_see(verb) -> None:
     """Add `lab see` and what it can do; `verb` adds one to the command."""
-    ways = verb("see", None, TEXT).add_subparsers(metavar="train | run", required=True)
+    ways = verb("see", None, TEXT).add_subparsers(metavar="train | run | live", required=True)
     one = ways.add_parser("train", help="images -> a network that has seen nothing else")
     one.add_argument("paths", nargs="*", metavar="FOLDER|FILM", help="a folder of stills, or films")
     one.add_argument("--scene", metavar="N|NAME", help="shots of a scene of the map instead")
@@ -45,6 +49,19 @@ def add_see(verb) -> None:
     one.add_argument("--out", required=True, metavar="FILE.mp4")
     add(one, Looking)
     one.set_defaults(run=run)
+
+    one = ways.add_parser("live", help="a camera, seen by a network or answered by the archive")
+    one.add_argument("inputs", nargs="*", metavar="FILM|FOLDER", help="to look at besides cameras")
+    one.add_argument(
+        "--model", metavar="MODEL", help="what `lab see train` wrote; or many's folder"
+    )
+    one.add_argument("--port", type=int, default=0, metavar="N", help="of the page (any free one)")
+    one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    one.add_argument(
+        "--browser", action=argparse.BooleanOptionalAction, default=True, help="open the page"
+    )
+    add(one, Looking)
+    one.set_defaults(run=live)
 
 
 def train(args) -> str:
@@ -69,3 +86,20 @@ def run(args) -> str:
     settings = Looking(**given(args, Looking))
     count = see_film(model, args.input, args.out, settings)
     return f"{counted(count, 'frame')} seen by {Path(args.model).name} -> {args.out}"
+
+
+def live(args) -> str:
+    looking = Looking(**given(args, Looking))
+    session = open_session(args.model, Workspace(args.work), args.inputs, looking=looking)
+
+    def ready(address: str) -> None:
+        print(f"looking at {address} (Ctrl-C ends it)", file=sys.stderr)
+        if args.browser:
+            webbrowser.open(address)
+
+    try:
+        serve(session, args.port, ready)
+    except KeyboardInterrupt:
+        return f"ended; recordings are in {session.out}"
+    except OSError as error:
+        raise UsageError(f"port {args.port}: cannot be used ({error.strerror}).") from error

@@ -4,21 +4,32 @@ After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink a
 "Learning to See: You Are What You See" (SIGGRAPH 2019, https://arxiv.org/abs/2003.00902).
 """
 
+from lab.see.answering import Answering
 from lab.see.degrade import Recipe
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
 from lab.see.learner import Training
 from lab.see.looking import Looking, Model, State, load_model, see_film, step
+from lab.see.recording import Recording
+from lab.see.session import Session, open_session
+from lab.see.sources import Camera, Playing, Slides
 from lab.see.training import read_losses, train
 
 __all__ = [
+    "Answering",
+    "Camera",
     "Images",
     "Looking",
     "Model",
+    "Playing",
     "Recipe",
+    "Recording",
     "SeeError",
+    "Session",
+    "Slides",
     "State",
     "Training",
     "load_model",
+    "open_session",
     "read_films",
     "read_folder",
     "read_images",

@@ -3,6 +3,7 @@
 from lab.widgets.atlas import Atlas
 from lab.widgets.cutting import CutStrip
 from lab.widgets.exploring import SceneExplorer
+from lab.widgets.live import LiveView
 from lab.widgets.studio import MatchStudio
 
-__all__ = ["Atlas", "CutStrip", "MatchStudio", "SceneExplorer"]
+__all__ = ["Atlas", "CutStrip", "LiveView", "MatchStudio", "SceneExplorer"]
