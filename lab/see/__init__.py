@@ -4,6 +4,7 @@ After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink a
 "Learning to See: You Are What You See" (SIGGRAPH 2019, https://arxiv.org/abs/2003.00902).
 """
 
+from lab.see.answering import Answering, AnswerState, Archive, answer, captions, load_archive
 from lab.see.degrade import Recipe
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
 from lab.see.learner import Training
@@ -11,6 +12,9 @@ from lab.see.looking import Looking, Model, State, load_model, see_film, step
 from lab.see.training import read_losses, train
 
 __all__ = [
+    "AnswerState",
+    "Answering",
+    "Archive",
     "Images",
     "Looking",
     "Model",
@@ -18,6 +22,9 @@ __all__ = [
     "SeeError",
     "State",
     "Training",
+    "answer",
+    "captions",
+    "load_archive",
     "load_model",
     "read_films",
     "read_folder",
