@@ -4,7 +4,7 @@ After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink a
 "Learning to See: You Are What You See" (SIGGRAPH 2019, https://arxiv.org/abs/2003.00902).
 """
 
-from lab.see.answering import Answering
+from lab.see.answering import Answering, AnswerState, Archive, answer, captions, load_archive
 from lab.see.degrade import Recipe
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
 from lab.see.learner import Training
@@ -15,7 +15,9 @@ from lab.see.sources import Camera, Playing, Slides
 from lab.see.training import read_losses, train
 
 __all__ = [
+    "AnswerState",
     "Answering",
+    "Archive",
     "Camera",
     "Images",
     "Looking",
@@ -28,6 +30,9 @@ __all__ = [
     "Slides",
     "State",
     "Training",
+    "answer",
+    "captions",
+    "load_archive",
     "load_model",
     "open_session",
     "read_films",
