@@ -5,9 +5,10 @@ After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink a
 """
 
 from lab.see.degrade import Recipe
+from lab.see.films import see_beside, see_film, see_pictures, see_shot
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
 from lab.see.learner import Training
-from lab.see.looking import Looking, Model, State, load_model, see_film, step
+from lab.see.looking import Looking, Model, State, load_model, step
 from lab.see.training import read_losses, train
 
 __all__ = [
@@ -24,7 +25,10 @@ __all__ = [
     "read_images",
     "read_losses",
     "read_scene",
+    "see_beside",
     "see_film",
+    "see_pictures",
+    "see_shot",
     "split",
     "step",
     "train",

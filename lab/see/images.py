@@ -77,7 +77,7 @@ def read_images(paths: Sequence, size: int = 128, *, every: float = EVERY) -> Im
     ------
     SeeError, FilmError
     """
-    if len(paths) == 1 and Path(paths[0]).is_dir() and _stills(Path(paths[0])):
+    if len(paths) == 1 and Path(paths[0]).is_dir() and stills(Path(paths[0])):
         return read_folder(paths[0], size)
     if len(paths) == 1 and Path(paths[0]).is_dir() and not any(Path(paths[0]).rglob("*.*")):
         raise SeeError(f"{paths[0]}: is empty; put pictures or films there.")
@@ -93,11 +93,11 @@ def read_folder(folder, size: int = 128) -> Images:
         If it holds no pictures or too few, or a file is no picture.
     """
     folder = Path(folder)
-    paths = _stills(folder)
+    paths = stills(folder)
     if not paths:
         raise SeeError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)}); name another folder.")
     paths = [paths[k] for k in _evenly(len(paths))]
-    pictures = [_small(_open(path), size) for path in paths]
+    pictures = [_small(open_picture(path), size) for path in paths]
     groups = [str(path.relative_to(folder)) for path in paths]
     credit = credit_of(folder)
     return _enough(Images(pictures, groups, [_source(folder, credit, len(paths))]), folder)
@@ -211,7 +211,7 @@ def split(images: Images, seed: int = 0, part: float = HELD_OUT) -> tuple[Images
     return images.some(np.flatnonzero(~np.array(out))), images.some(np.flatnonzero(out))
 
 
-def _stills(folder: Path) -> list[Path]:
+def stills(folder: Path) -> list[Path]:
     """A folder's pictures in alphabetical order, hidden files left out."""
     return [
         path
@@ -222,7 +222,14 @@ def _stills(folder: Path) -> list[Path]:
     ]
 
 
-def _open(path: Path) -> np.ndarray:
+def open_picture(path: Path) -> np.ndarray:
+    """A picture file, upright: uint8 (height, width, 3), RGB.
+
+    Raises
+    ------
+    SeeError
+        If it cannot be read.
+    """
     try:
         with Image.open(path) as picture:
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
