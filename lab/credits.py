@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 from unicodedata import combining, normalize
 
 from lab.edit import Edit, EditError, FilmEntry, Row
 from lab.films import named
+from lab.store import read_json
 
 MOST = 3  # films that a sentence names
 COMMONS = re.compile(
@@ -78,14 +80,39 @@ class Cited(NamedTuple):
         return ITEM.sub(self.page, self.entry.source)
 
 
-def cited(edit: Edit, span: tuple[float, float] | None = None) -> list[Cited]:
-    """The films that answer, as they first come, and the trailer at last.
+class Eyes(NamedTuple):
+    """A network that a film was seen through: its name, and what it has learnt from."""
+
+    name: str
+    learnt: list[FilmEntry]
+
+
+def seen_by(path) -> Eyes:
+    """Through which network a film was seen, as `lab see run` tells beside it.
+
+    Where nothing is told there, it is called as the film is.
+    """
+    path = Path(path)
+    card = read_json(path.with_suffix(".json"))
+    try:
+        named_so = ("path", "title", "year", "source", "licence")
+        sources = card["model"]["sources"]
+        learnt = [FilmEntry(**{name: one[name] for name in named_so}) for one in sources]
+        return Eyes(str(card["name"] or path.stem), learnt)
+    except (KeyError, TypeError, ValueError):
+        return Eyes(path.stem, [])
+
+
+def cited(edit: Edit, span: tuple[float, float] | None = None, seen: str = "") -> list[Cited]:
+    """The films that answer, as they first come, what a network learnt from, and the trailer.
 
     Parameters
     ----------
     edit : Edit
     span : (float, float), optional
         Seconds of the trailer; by default all of it.
+    seen : str
+        A film seen through a network that is shown as well.
 
     Raises
     ------
@@ -102,7 +129,9 @@ def cited(edit: Edit, span: tuple[float, float] | None = None) -> list[Cited]:
     for film_id in order:
         if film_id not in edit.films:
             raise EditError(f"the edit answers with film {film_id}, which its films: do not name.")
-    return [Cited(film_id, edit.films[film_id], tuple(shown[film_id])) for film_id in order]
+    films = [Cited(film_id, edit.films[film_id], tuple(shown[film_id])) for film_id in order]
+    learnt = [Cited("", entry, ()) for entry in seen_by(seen).learnt] if seen else []
+    return [*films[:-1], *learnt, films[-1]]
 
 
 def answered(edit: Edit) -> list[Row]:

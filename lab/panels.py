@@ -30,6 +30,7 @@ from lab.canvas import (
     size_of,
     within,
 )
+from lab.credits import seen_by
 from lab.edit import Edit, Row
 from lab.films import named
 from lab.lettering import inscribe, letters
@@ -198,17 +199,23 @@ class Panels:
         row = stretch.row
         if place.role == "runner-up":
             row = stretch.runner_up()
+        if place.role == "seen":
+            seen = _Seen(place, self.settings, self._focus(stretch), stretch.begin, self.t0)
+            stack.callback(seen.close)
+            return seen
         if place.role == "trailer" or (row is not None and row.kind == "keep"):
-            focus = self._trailer_focus(stretch) if self.settings.fit == "crop" else (0.5, 0.5)
             name = named(self.edit.films[self.edit.trailer])
-            return _Trailers(place, self.settings, focus, name, self.t0)
+            return _Trailers(place, self.settings, self._focus(stretch), name, self.t0)
         if row is None or row.kind == "black":
             return _Shown(place, self.settings)
         answer = _Answer(place, self.settings, self.edit, row, stretch)
         stack.callback(answer.close)
         return answer
 
-    def _trailer_focus(self, stretch: Stretch) -> tuple[float, float]:
+    def _focus(self, stretch: Stretch) -> tuple[float, float]:
+        """Where to look in the trailer's picture."""
+        if self.settings.fit != "crop":
+            return 0.5, 0.5
         begin = max(stretch.begin, self.t0)
         end = min(stretch.end, self.t0 + probe(self.path).duration)
         return focus_of(self.path, self.crop, begin, end)
@@ -279,6 +286,28 @@ class _Trailers(_Shown):
 
     def words(self, time: float) -> str:
         return f"{self.name}  {timecode(time - self.t0)}"
+
+
+class _Seen(_Shown):
+    """The trailer as a network sees it: a film that begins when the trailer does."""
+
+    def __init__(self, place, settings, focus, begin: float, t0: float):
+        super().__init__(place, settings)
+        info, self.focus = probe(settings.seen), focus
+        self.behind, self.name = t0 - info.t0, seen_by(settings.seen).name
+        fitted = cover if settings.fit == "crop" else fit
+        size = fitted(info.width, info.height, place.size)
+        self.player = Player(settings.seen, max(begin, t0) - self.behind, size=size)
+
+    def at(self, time: float, trailer: np.ndarray) -> np.ndarray:
+        picture = pixels(self.player.at(time - self.behind).picture)
+        return into(picture, self.place.size, self.settings.fit, self.focus)
+
+    def words(self, time: float) -> str:
+        return f"as seen by {self.name}"
+
+    def close(self) -> None:
+        self.player.close()
 
 
 class _Answer(_Shown):

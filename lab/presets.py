@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ROLES = ("trailer", "answer", "runner-up")  # what stands in a panel
+ROLES = ("trailer", "answer", "runner-up", "seen")  # what stands in a panel
 
 
 class Preset(NamedTuple):
@@ -46,6 +46,28 @@ PRESETS = {
 }
 
 
+def laid_out(name: str, seen: str = "") -> Preset:
+    """A preset; where there is a film seen through a network, it stands in the last answer's place.
+
+    Parameters
+    ----------
+    name : str
+        Of `PRESETS`.
+    seen : str
+        `RenderSettings.seen`.
+
+    Examples
+    --------
+    >>> laid_out("triptych", "seen.mp4").shows
+    ('trailer', 'answer', 'seen')
+    """
+    preset = PRESETS[name]
+    if not seen:
+        return preset
+    last = [role for role in preset.shows if role != "trailer"][-1]
+    return preset._replace(shows=tuple("seen" if r == last else r for r in preset.shows))
+
+
 class Platform(NamedTuple):
     """What a place takes: seconds and megabytes at most, width / height from and to, letters."""
 
@@ -79,6 +101,11 @@ class RenderSettings(BaseModel):
         "subject, or on a blurred fill of themselves",
     )
     labels: bool = Field(False, description="write film, year and time beside every picture")
+    seen: str = Field(
+        "",
+        description="a film that `lab see run` made of the trailer: it stands in the answer's "
+        "place, or, in a triptych, in that of the runner-up",
+    )
     title: str = Field("", max_length=200, description="words of a title card before it all")
     credits: bool = Field(False, description="end with cards that name every film and licence")
     blend: bool = Field(False, description="where speeds differ, blend frames: else the nearest")

@@ -23,10 +23,10 @@ import numpy as np
 
 from lab.canvas import shape
 from lab.credits import cited
-from lab.edit import Edit, EditError
+from lab.edit import Edit, EditError, Row
 from lab.films import Register
 from lab.panels import arrange
-from lab.presets import PRESETS, Preset, RenderSettings, misfits
+from lab.presets import Preset, RenderSettings, laid_out, misfits
 from lab.soundtrack import brought_to, closed, heard
 from lab.store import Workspace, sweep_beside
 from lab.strip import CREDITS, LINES, Strip, make_room, title_lasts, told
@@ -45,6 +45,7 @@ from lab.video import (
 
 QUALITY = {"preset": "medium", "crf": "18"}
 KEPT = 4 * 10**9  # bytes of encoded shots that are kept, at least those of the last video
+APART = 0.5  # seconds by which what containers say of one length may differ
 FADE = Fraction(1, 50)  # seconds in which a stretch's sound goes
 FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 
@@ -114,13 +115,17 @@ def render(
     --------
     >>> render(load_edit("edit.yaml"), "reel.mp4", "stacked", span=(10, 25))  # doctest: +SKIP
     """
-    layout, settings, out = PRESETS[preset], settings or RenderSettings(), Path(out)
+    settings, out = settings or RenderSettings(), Path(out)
+    layout = laid_out(preset, settings.seen)
+    edit = _shown(edit, layout)
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if workspace is None:
             place = tempfile.TemporaryDirectory(prefix=".lab-", dir=out.parent)
             workspace = Workspace(stack.enter_context(place))
         flat = check(edit, layout, out, workspace)
+        if settings.seen:
+            _check_seen(edit, Path(settings.seen), out)
         workspace.sweep()
         sweep_beside(out)
         strip = Strip(edit, layout, settings, chosen(edit, only, span), workspace)
@@ -178,6 +183,38 @@ def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> list[s
     ]
 
 
+def _check_seen(edit: Edit, seen: Path, out: Path) -> None:
+    """Make sure that a film seen through a network is of the trailer, as far as its length tells.
+
+    Raises
+    ------
+    EditError, FilmError
+    """
+    if seen.resolve() == out.resolve():
+        raise EditError(f"{out}: is one of the films; give the video another name.")
+    trailer = edit.path(edit.trailer)
+    lasts, wanted = probe(seen).duration, probe(trailer).duration
+    if abs(lasts - wanted) > APART:
+        raise EditError(
+            f"{seen}: lasts {lasts:.1f} s, and the trailer {wanted:.1f} s; make it of the trailer, "
+            f"with `lab see run {trailer}`."
+        )
+
+
+def _shown(edit: Edit, preset: Preset) -> Edit:
+    """The edit as far as it is shown: without an answer on show, all shots are kept as they are.
+
+    Then the films that answer need not be there, and are neither heard nor named.
+    """
+    if {"answer", "runner-up"} & {*preset.shows}:
+        return edit
+    rows = [
+        Row(position=row.position, kind="keep", in_query=row.in_query, out_query=row.out_query)
+        for row in edit.shots
+    ]
+    return edit.model_copy(update={"shots": rows})
+
+
 def misfit(
     edit: Edit,
     preset: str,
@@ -189,13 +226,15 @@ def misfit(
     max_mb: float | None = None,
 ) -> list[str]:
     """Why a place would not take a video, told before it is made; arguments as of `render`."""
+    layout = laid_out(preset, settings.seen)
+    edit = _shown(edit, layout)
     path, crop = edit.path(edit.trailer), Box(*edit.films[edit.trailer].crop)
     info, (begin, end) = probe(path), chosen(edit, only, span)
     lasts = min(end, info.t0 + info.duration) - max(begin, info.t0)
     lasts += title_lasts(edit) if settings.title else 0
     if settings.credits:
-        lasts += CREDITS * math.ceil(len(cited(edit, (begin, end))) / LINES)
-    size, _ = arrange(PRESETS[preset], shape(path, crop), settings.fit)
+        lasts += CREDITS * math.ceil(len(cited(edit, (begin, end), settings.seen)) / LINES)
+    size, _ = arrange(layout, shape(path, crop), settings.fit)
     return misfits(platform, size, lasts, max_mb)
 
 

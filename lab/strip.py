@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from lab.credits import cited
+from lab.credits import cited, seen_by
 from lab.edit import Edit, EditError
+from lab.films import fingerprint
 from lab.lettering import card
 from lab.panels import Panels, Stretch
 from lab.presets import Preset, RenderSettings
@@ -95,6 +96,8 @@ class Strip:
         self.info = probe(edit.path(edit.trailer))
         self.stretches = stretches(edit, *seconds)
         self.panels = Panels(edit, preset, settings)
+        seen = settings.seen
+        self.seen = [fingerprint(seen), seen_by(seen).name] if seen else []
         self.pieces: list[Piece] = []
         self.count = self.made = 0
         self.ends = self.closes = self.shift = Fraction(0)
@@ -117,7 +120,7 @@ class Strip:
         if self.first is None:
             raise EditError(f"the trailer has no frame from {told(self.seconds)}.")
         if self.settings.credits:
-            lines = [one.line for one in cited(self.edit, self.seconds)]
+            lines = [one.line for one in cited(self.edit, self.seconds, self.settings.seen)]
             for at in range(0, len(lines), LINES):
                 head = "Films" if not at else ""
                 self._card(card(head, lines[at : at + LINES], self.panels.size), CREDITS)
@@ -202,6 +205,7 @@ class Strip:
         films = {row.match_film for row in rows if row} | {self.edit.trailer}
         entries = [self.edit.films[one] for one in sorted(films & set(self.edit.films))]
         told = [(e.crop, *((e.title, e.year, e.path) * self.settings.labels)) for e in entries]
+        told += self.seen
         look = self.settings.fit, self.settings.labels, self.settings.blend, *self.preset
         span = stretch.begin, stretch.end
         return key_of(VERSION, look, span, decided, told, *self._encoding, size=12)

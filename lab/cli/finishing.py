@@ -30,7 +30,7 @@ def render(args) -> str:
     for preset, out in outputs:
         make = AROUND[preset][1] if preset in AROUND else _video
         told.append(f"{make(edit, out, settings, args, preset)} -> {out}")
-    for doubt in doubts(cited(edit)):
+    for doubt in doubts(cited(edit, seen=settings.seen)):
         _note(doubt)
     return "\n".join(told)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -18,9 +19,11 @@ class UsageError(Exception):
     """A request that makes no sense: one sentence on what to do instead."""
 
 
-def add(one: argparse.ArgumentParser, settings: type[BaseModel]) -> None:
-    """An option for every field of a settings object but its weights."""
+def add(one, settings: type[BaseModel], but: Collection[str] = ()) -> None:
+    """An option for every field of a settings object but its weights, and those named."""
     for name, field in settings.model_fields.items():
+        if name in but:
+            continue
         flag, text = f"--{name.replace('_', '-')}", field.description
         if field.annotation is bool:
             one.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import webbrowser
 from pathlib import Path
 
 from lab.cli.options import UsageError, add, ends_in, given, seconds
 from lab.language import counted
+from lab.presets import PRESETS, RenderSettings
 from lab.see import (
     Looking,
     Training,
@@ -16,13 +18,20 @@ from lab.see import (
     open_session,
     read_images,
     read_scene,
+    see_beside,
     see_film,
+    see_pictures,
+    see_shot,
 )
 from lab.see import train as train_on
+from lab.see.films import STAYS
 from lab.see.images import EVERY
 from lab.store import Workspace
 from lab.widgets.stage import serve
 
+SHOT = re.compile(r"[0-9a-f]{12}-\d+-\d+")
+BESIDE = [name for name, one in PRESETS.items() if len(one.shows) == 2]
+ANSWERS_OWN = ("seen", "blend", "archive_sound")  # settings of a video with answers
 TEXT = "learning to see: train a small network on one kind of images, look through it"
 
 
@@ -43,11 +52,33 @@ def add_see(verb) -> None:
     add(one, Training)
     one.set_defaults(run=train)
 
-    one = ways.add_parser("run", help="a film as a network sees it, with its soundtrack")
-    one.add_argument("input", metavar="INPUT", help="a film")
+    one = ways.add_parser("run", help="a film, a shot or pictures as a network sees them")
+    one.add_argument(
+        "input", metavar="INPUT", help="a film, a folder of pictures, or a shot_id of the archive"
+    )
     one.add_argument("--model", required=True, metavar="MODEL", help="what `lab see train` wrote")
-    one.add_argument("--out", required=True, metavar="FILE.mp4")
+    one.add_argument(
+        "--out", required=True, metavar="FILE.mp4|FOLDER", help="of pictures, a folder gets PNGs"
+    )
+    one.add_argument(
+        "--interval",
+        type=seconds,
+        default=STAYS,
+        metavar="S",
+        help=f"seconds that a picture stays in a video of pictures ({STAYS:g})",
+    )
+    one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
     add(one, Looking)
+    both = one.add_argument_group("with --beside")
+    both.add_argument(
+        "--beside",
+        nargs="?",
+        const="side-by-side",
+        choices=BESIDE,
+        metavar="LAYOUT",
+        help=f"the film and what is seen of it in one picture: {', '.join(BESIDE)} (side-by-side)",
+    )
+    add(both, RenderSettings, but=ANSWERS_OWN)
     one.set_defaults(run=run)
 
     one = ways.add_parser("live", help="a camera, seen by a network or answered by the archive")
@@ -81,11 +112,31 @@ def train(args) -> str:
 
 
 def run(args) -> str:
-    ends_in(args.out, ".mp4")
-    model = load_model(args.model)
-    settings = Looking(**given(args, Looking))
-    count = see_film(model, args.input, args.out, settings)
-    return f"{counted(count, 'frame')} seen by {Path(args.model).name} -> {args.out}"
+    asked, looks = given(args, Looking), given(args, RenderSettings)
+    place, pictures = Path(args.input), Path(args.input).is_dir()
+    shot = not place.exists() and SHOT.fullmatch(args.input)
+    if args.beside and (pictures or shot):
+        raise UsageError(f"{args.input}: --beside is for films; leave it away.")
+    if looks and not args.beside:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in looks)
+        raise UsageError(f"{names} is of a film and what is seen of it: say --beside as well.")
+    if not (pictures and not Path(args.out).suffix):
+        ends_in(args.out, ".mp4")
+    model, settings = load_model(args.model), Looking(**asked)
+    looked = model, args.input, args.out, settings
+    if args.beside:
+        done = see_beside(*looked, args.beside, RenderSettings(**looks))
+        for note in done.notes:
+            print(f"note: {note}", file=sys.stderr)
+        count, what = done.frames, "frame"
+    elif pictures:
+        count, what = see_pictures(*looked, stays=args.interval), "picture"
+    elif shot:
+        count = see_shot(model, Workspace(args.work), *looked[1:])
+        what = "frame"
+    else:
+        count, what = see_film(*looked), "frame"
+    return f"{counted(count, what)} seen by {model.name} -> {args.out}"
 
 
 def live(args) -> str:

@@ -6,9 +6,10 @@ After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink a
 
 from lab.see.answering import Answering, AnswerState, Archive, answer, captions, load_archive
 from lab.see.degrade import Recipe
+from lab.see.films import see_beside, see_film, see_pictures, see_shot
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
 from lab.see.learner import Training
-from lab.see.looking import Looking, Model, State, load_model, see_film, step
+from lab.see.looking import Looking, Model, State, load_model, step
 from lab.see.recording import Recording
 from lab.see.session import Session, open_session
 from lab.see.sources import Camera, Playing, Slides
@@ -40,7 +41,10 @@ __all__ = [
     "read_images",
     "read_losses",
     "read_scene",
+    "see_beside",
     "see_film",
+    "see_pictures",
+    "see_shot",
     "split",
     "step",
     "train",

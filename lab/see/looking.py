@@ -1,11 +1,8 @@
-"""Looking through a network: one pure step from a camera's frame to what is seen in it; films."""
+"""Looking through a network: one pure step from a camera's frame to what is seen in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -13,7 +10,6 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
-from tqdm.auto import tqdm
 
 from lab.canvas import even
 from lab.encoders import best_device
@@ -21,10 +17,6 @@ from lab.see.checkpoints import NO_MODEL, read_model
 from lab.see.degrade import Recipe, dimmed, edges, grey
 from lab.see.images import SeeError
 from lab.see.networks import Generator
-from lab.store import write_json
-from lab.video import Reader, Writer, probe
-
-ENCODING = {"preset": "veryfast", "crf": "18"}
 
 
 class Looking(BaseModel):
@@ -63,12 +55,15 @@ class Model:
     card : dict
         Where it is from: ``settings``, ``sources``, ``steps``, ``minutes``, ``version``.
     device : torch device
+    name : str
+        What it is called: as its folder is.
     """
 
     network: nn.Module
     recipe: Recipe
     card: dict
     device: torch.device
+    name: str = ""
 
     @torch.inference_mode()
     def see(self, given: np.ndarray) -> np.ndarray:
@@ -130,7 +125,8 @@ def load_model(path) -> Model:
     device, _ = best_device()
     network = network.eval().requires_grad_(False)
     network = network.to(device, memory_format=torch.channels_last)
-    return Model(network, recipe, card, device)
+    folder = Path(path).resolve() if Path(path).is_dir() else Path(path).resolve().parent
+    return Model(network, recipe, card, device, folder.name)
 
 
 def step(frame: np.ndarray, state: State) -> tuple[np.ndarray, State]:
@@ -215,78 +211,3 @@ def _blend(now: np.ndarray, before: np.ndarray | None, stays: float) -> np.ndarr
 def _other(before: np.ndarray | None, now: np.ndarray) -> bool:
     """Whether there is nothing before, or it had another shape."""
     return before is None or before.shape != now.shape
-
-
-def see_film(model: Model, path, out, settings: Looking | None = None) -> int:
-    """A film as a network sees it: every frame, in order, at its time, with the film's sound.
-
-    Beside the video, a JSON file of the same name keeps the settings and the model's card.
-
-    Parameters
-    ----------
-    model : Model
-    path : path-like
-        A film.
-    out : path-like
-        An MP4; it appears under this name only when complete.
-    settings : Looking, optional
-
-    Returns
-    -------
-    int
-        Frames.
-
-    Raises
-    ------
-    FilmError, WriteError
-    SeeError
-        If the video would take the place of the film.
-    """
-    settings, out, info = settings or Looking(), Path(out), probe(path)
-    if out.resolve() == Path(path).resolve():
-        raise SeeError(f"{out}: is the film itself; give the video another name.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    total, count = round(info.duration * info.fps), 0
-    seen = _seen(model, settings, Reader(path, size=_read_at(info, settings), pixels="rgb24"))
-    first = next(seen)  # a film without a frame is told by its reader
-    with (
-        tqdm(total=total, desc="see", unit="frame") as bar,
-        _writer(out, first[1], info, path, first[0]) as writer,
-    ):
-        for time, image in chain([first], seen):
-            # OpenCV's is BT.601 in limited range, as the writer is told.
-            writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), time - first[0])
-            count += 1
-            bar.update()
-        bar.total = count
-        bar.refresh()
-    card = {"film": str(path), "settings": settings.model_dump(), "model": model.card}
-    write_json(out.with_suffix(".json"), card)
-    return count
-
-
-def _seen(model: Model, settings: Looking, frames) -> Iterator[tuple[Fraction, np.ndarray]]:
-    """Every frame's time, and what is seen in it."""
-    state = State(model, settings)
-    for frame in frames:
-        image, state = step(frame.picture.to_ndarray(), state)
-        yield frame.time, image
-
-
-def _read_at(info, settings: Looking) -> tuple[int, int]:
-    """The size at which a film is read: no larger than is needed."""
-    scale = min(1.0, settings.size / (settings.crop * min(info.width, info.height)))
-    return even(info.width * scale), even(info.height * scale)
-
-
-def _writer(out: Path, image: np.ndarray, info, path, first: Fraction) -> Writer:
-    return Writer(
-        out,
-        image.shape[1::-1],
-        info.fps,
-        soundtrack=path,
-        t0=first,
-        time_base=info.time_base,
-        matrix="bt601",
-        options=ENCODING,
-    )

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from lab.canvas import centre, fit
+from lab.see.films import ENCODING
 from lab.store import write_json
 from lab.video import WriteError, Writer
 
-ENCODING = {"preset": "veryfast", "crf": "18"}
 TICK = Fraction(1, 1000)  # seconds: live pictures come when they come
 RATE = 25  # pictures a second that the encoder plans for
 

@@ -57,7 +57,9 @@ class Camera:
     """
 
     def __init__(self, number: int = 0):
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is told below, in one sentence
+        cv2.utils.logging.setLogLevel(
+            cv2.utils.logging.LOG_LEVEL_SILENT
+        )  # what is wrong is told below, in one sentence
         self.number, self.capture = number, cv2.VideoCapture(number)
         if not self.capture.isOpened():
             raise SeeError(

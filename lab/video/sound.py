@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
@@ -229,10 +230,15 @@ def sound_codec(path) -> str:
 
 
 def track_of(
-    path, output, t0: Fraction, copy: bool = True, bit_rate: int = BIT_RATE
+    source, output, t0: Fraction, copy: bool = True, bit_rate: int = BIT_RATE
 ) -> Sound | None:
-    """A film's sound for `output`: copied where MP4 and browsers take it, else AAC."""
-    codec = sound_codec(path)
+    """A film's sound for `output`: copied where MP4 and browsers take it, else AAC.
+
+    Where `source` is no path but samples, in blocks as of `samples`, they are taken as they come.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return encoded(source, output, bit_rate)
+    path, codec = source, sound_codec(source)
     if not codec:
         return None
     if copy and codec in COPIED_SOUND:

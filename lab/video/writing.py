@@ -60,8 +60,8 @@ class Writer:
         Width and height in pixels, both even.
     fps : float
         Nominal rate, for the encoder's planning only; times come with the frames.
-    soundtrack : path-like, optional
-        A film whose sound is muxed in.
+    soundtrack : path-like or iterator of ndarray, optional
+        A film whose sound is muxed in; or the sound itself, from second zero on, as of `samples`.
     t0 : Fraction
         The second on the soundtrack's clock that is time zero here.
     copy_sound : bool
