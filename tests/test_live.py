@@ -1,9 +1,17 @@
 """Looking live: what is asked for is done, newest first, and kept; in a real browser too."""
 
 import json
+import os
 import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,10 +21,12 @@ from test_widgets import lab, run_all  # noqa: F401 (fixtures)
 
 from lab.sample import numbered_film
 from lab.see import Camera, Looking, Model, Playing, Recipe, Recording, SeeError, Session, Slides
+from lab.see.checkpoints import VERSION, write_model
+from lab.see.networks import Generator
 from lab.see.session import fields, open_session
 from lab.see.sources import openers
 from lab.store import Workspace
-from lab.video import Reader
+from lab.video import Reader, probe
 
 
 class Glass(torch.nn.Module):
@@ -274,3 +284,204 @@ def test_nothing_is_recorded_unasked(session):
     seen(session, 200)
     assert "Nothing was recorded" in session.act({"do": "keep"})[0]["said"]
     assert not session.out.exists()
+
+
+# In a real browser, with a camera that is a file.
+
+
+def camera_file(path, seconds=(1, 1), rate=20):
+    """A camera's pictures, grey without end: dark for some seconds, then light, and so on."""
+    with av.open(str(path), "w", format="yuv4mpegpipe") as out:
+        stream = out.add_stream("rawvideo", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for value, span in zip((40, 200), seconds, strict=True):
+            picture = np.full((360, 320), 128, np.uint8)
+            picture[:240] = value
+            for _ in range(span * rate):
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "yuv420p")))
+        out.mux(stream.encode(None))
+    return path
+
+
+@contextmanager
+def browser(*flags):
+    """A page of Debian's chromium that has a camera, or has none, as the flags say."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    assert program, "install chromium (apt-get install chromium): widgets are tried in a browser"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", *flags]
+        )
+        yield chromium.new_page(viewport={"width": 1400, "height": 1100})
+        chromium.close()
+
+
+def watching(path):
+    """Flags for a camera that shows a file, and is allowed."""
+    asked = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    return [*asked, f"--use-file-for-fake-video-capture={path}"]
+
+
+@contextmanager
+def stage(folder, *inputs):
+    """`lab see live` on models that are written here; its page's address, and the process."""
+    for name in ("first", "second"):
+        network = Generator()
+        with torch.no_grad():  # beside the light, each has a colour of its own
+            network.colours.bias[:] = torch.tensor([0.3, 0, 0] if name == "first" else [0, 0, 0.3])
+        card = {"version": VERSION, "settings": Recipe(reduction=1).model_dump()}
+        write_model(folder / "models" / name, network.state_dict(), card)
+    words = ["see", "live", "--no-browser", "--model", str(folder / "models")]
+    words += ["--work", str(folder / "data"), "--size", "96", "--before", "0", "--after", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab.cli", *words, *map(str, inputs)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    try:
+        address = re.search(r"http://\S+", process.stderr.readline()).group()
+        yield address, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+SEEN = """() => {
+  const canvas = document.querySelector('.live figure.seen canvas');
+  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  const mean = [0, 0, 0];
+  for (let k = 0; k < data.length; k += 4) for (let c = 0; c < 3; c++) mean[c] += data[k + c];
+  return mean.map((sum) => sum / (data.length / 4));
+}"""
+# Light adds its own to all three colours; the models add 0.3 to one.
+RED, BLUE = "([r, g, b]) => r > g + 30 && b < g + 30", "([r, g, b]) => b > g + 30 && r < g + 30"
+DARK, LIGHT = "([, g]) => g < 90", "([, g]) => g > 150"
+
+
+def sees(page, what):
+    page.wait_for_function(f"() => ({what})(({SEEN})())", timeout=20_000)
+
+
+def says(page, words):
+    page.wait_for_selector(f".live .says:has-text('{words}')", timeout=20_000)
+
+
+@pytest.mark.long
+def test_a_camera_is_seen_live_in_a_browser(tmp_path):
+    camera = camera_file(tmp_path / "camera.y4m")
+    with stage(tmp_path) as (address, process), browser(*watching(camera)) as page:
+        wrong = []
+        page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(address)
+        page.click("button:text('Start')")
+        for what in (DARK, LIGHT, DARK):  # it changes as the camera does
+            sees(page, what)
+        sees(page, RED)
+        page.wait_for_selector(".live .rate:has-text('pictures/s')")
+        assert page.evaluate(NAMELESS) == []
+
+        # Another network at once, and settings by keys.
+        page.select_option("select[aria-label='Look through']", "second")
+        sees(page, BLUE)
+        page.focus("input[data-name=threshold]")
+        page.keyboard.press("Home")
+        for _ in range(30):
+            page.keyboard.press("ArrowRight")
+        sees(page, "([, g]) => g < 5")
+        sees(page, "([, g]) => g > 240")
+        page.focus("input[data-name=threshold]")
+        page.keyboard.press("Home")
+
+        # Frozen, it stays as it is for longer than the camera stays dark.
+        sees(page, DARK)
+        page.click("button:text('Freeze')")
+        page.wait_for_selector("button:text('Go on')")
+        sees(page, "() => true")
+        frozen = page.evaluate(SEEN)
+        drawn = int(page.get_attribute("#live", "data-drawn"))
+        page.wait_for_function(
+            f"() => Number(document.querySelector('#live').dataset.drawn) > {drawn + 25}"
+        )
+        assert page.evaluate(SEEN) == frozen
+        page.click("button:text('Go on')")
+        sees(page, LIGHT)
+
+        # A recording plays, and is as long as it took.
+        page.click("button:text('Record')")
+        page.wait_for_selector("button.recording")
+        begun = time.monotonic()
+        sees(page, DARK)
+        sees(page, LIGHT)
+        sees(page, DARK)
+        took = time.monotonic() - begun
+        page.click("button.recording")
+        says(page, "Kept")
+        page.wait_for_function(
+            "() => document.querySelector('.kept video')?.readyState >= 1", timeout=20_000
+        )
+        lasts = page.evaluate("() => document.querySelector('.kept video').duration")
+        (video,) = (tmp_path / "data" / "out").glob("seen *.mp4")
+        assert lasts == pytest.approx(probe(video).duration, abs=0.1)
+        assert lasts == pytest.approx(took, abs=0.5 + 0.2 * took)
+        lights = [frame.picture.to_ndarray().mean() for frame in Reader(video)]
+        assert min(lights) < 100 < 140 < max(lights)
+        looked = json.loads(video.with_suffix(".json").read_text())["looked"]
+        assert looked[0]["through"] == "second" and looked[0]["settings"]["size"] == 96
+        page.click("button:text('Stop')")
+        assert wrong == []
+        process.send_signal(signal.SIGINT)
+        assert "recordings are in" in process.communicate(timeout=20)[0]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--use-fake-device-for-media-stream"], "The camera was refused"),
+        (["--use-fake-ui-for-media-stream"], "No camera was found"),
+    ],
+)
+def test_without_a_camera_it_is_told_and_a_film_can_be_seen(flags, said, tmp_path):
+    numbered_film(tmp_path / "film.mp4", [24, 24], looks=(1, 2), first=None)
+    with stage(tmp_path, tmp_path / "film.mp4") as (address, _), browser(*flags) as page:
+        page.goto(address)
+        page.click("button:text('Start')")
+        says(page, said)
+        page.wait_for_selector("button:text('Start')")
+        page.select_option("select[aria-label='Look at']", "this machine's camera")
+        says(page, "connect it")
+        page.select_option("select[aria-label='Look at']", "film.mp4")
+        page.wait_for_function("() => Number(document.querySelector('#live').dataset.drawn) > 30")
+        sees(page, RED)
+
+
+@pytest.mark.long
+def test_the_notebook_sees_a_camera_live(lab, tmp_path):  # noqa: F811
+    camera = camera_file(tmp_path / "camera.y4m")
+    with browser(*watching(camera)) as page:
+        run_all(page, lab, "05_learning_to_see.ipynb")
+        page.wait_for_selector(".live select", timeout=280_000)
+        page.evaluate("() => document.querySelector('.live').scrollIntoView()")
+        page.click(".live button:text('Start')")
+        page.wait_for_function(
+            "() => Number(document.querySelector('.live').dataset.drawn) > 30", timeout=60_000
+        )
+        page.select_option(".live select[aria-label='Look through']", "the archive")
+        page.wait_for_selector(".live figcaption:has-text(':')", timeout=60_000)
+        page.wait_for_selector(".live input[data-name=composition]")
+        page.focus(".live input[data-name=composition]")
+        before = page.input_value(".live input[data-name=composition]")
+        page.keyboard.press("ArrowRight")  # moves the slider, not JupyterLab
+        assert float(page.input_value(".live input[data-name=composition]")) > float(before)
+        page.click(".live button:text('Stop')")
+
+
+NAMELESS = """() => {
+  const every = document.querySelectorAll('.live :is(button, input, select, video, canvas)');
+  const named = (one) => one.getAttribute('aria-label') || one.textContent.trim()
+    || one.closest('label')?.textContent.trim();
+  return [...every].filter((one) => !named(one)).map((one) => one.outerHTML.slice(0, 80));
+}"""

@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 
 from lab.edit import load_edit
 from lab.sample import numbered_film, packages
+from lab.video import probe
 
 NOTEBOOKS = sorted(Path(__file__).parents[1].glob("notebooks/*.ipynb"))
 
@@ -75,6 +76,14 @@ def shows_what_leaves_the_house(shown, tmp_path):
     assert "LUFS" in shown and '"[]"' in shown  # nothing was changed in the timeline
 
 
+def shows_what_a_network_learnt_and_sees(shown, tmp_path):
+    demo = tmp_path / "data" / "demo"
+    assert "jupyter.widget-view+json" in shown and "application/vnd.plotly" in shown
+    assert shown.count("<img src=") == 1 and shown.count("<video src=") == 1
+    assert (demo / "models" / "scene" / "model.safetensors").exists()
+    assert probe(demo / "out" / "as-it-sees.mp4").width == 1920
+
+
 def shows_neighbours_and_why(shown, tmp_path):
     assert shown.count("<figure") >= 9 and "application/vnd.plotly" in shown
     assert "ost alike in" in shown and (tmp_path / "data/demo/out/seeing.yaml").exists()
@@ -94,5 +103,6 @@ SHOWS = {
     "02_scene_map": shows_a_map_scenes_and_films_of_them,
     "03_match_trailer": shows_the_studio_and_its_film,
     "04_export": shows_what_leaves_the_house,
+    "05_learning_to_see": shows_what_a_network_learnt_and_sees,
     "06_seeing": shows_neighbours_and_why,
 }
