@@ -46,14 +46,16 @@ class Negative(Glass):
 
 
 class Failing(Glass):
-    """A network for which there is no room, after some frames."""
+    """A network that is stopped after some frames."""
 
-    left = 5
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.left = error, 5
 
     def forward(self, given):
         self.left -= 1
         if not self.left:
-            raise RuntimeError("out of memory")
+            raise self.error
         return super().forward(given)
 
 
@@ -148,11 +150,11 @@ def test_a_film_is_not_overwritten_and_nothing_half_is_left(film, tmp_path):
         see_film(through_glass(), source, source)
     with pytest.raises(SeeError, match="is the film itself"):
         see_beside(through_glass(), source, source)
-    with pytest.raises(RuntimeError):
-        see_film(of(Failing()), source, tmp_path / "seen.mp4")
-    with pytest.raises(RuntimeError):
-        see_beside(of(Failing()), source, tmp_path / "both.mp4")
-    assert list(tmp_path.iterdir()) == []
+    for error in (RuntimeError, KeyboardInterrupt):
+        for see in (see_film, see_beside):
+            with pytest.raises(error):
+                see(of(Failing(error)), source, tmp_path / "seen.mp4")
+            assert list(tmp_path.iterdir()) == []
 
 
 def test_what_holds_no_picture_is_one_sentence(tmp_path):
@@ -313,7 +315,7 @@ def test_the_command_looks_at_what_it_is_given(tmp_path, film, model, capsys):
     [
         (["CLIP", "--out", "y.avi"], "end the name in .mp4"),
         (["CLIP", "--out", "y"], "end the name in .mp4"),
-        (["STILLS", "--out", "y.png"], "end the name in .mp4"),
+        (["STILLS", "--out", "y.png"], "or name a folder, without an ending"),
         (["STILLS", "--out", "y.mp4", "--beside"], "--beside is for films"),
         (["0123456789ab-0-1000", "--out", "y.mp4", "--beside"], "--beside is for films"),
         (["0123456789ab-0-1000", "--out", "y.mp4"], "is neither a file nor a shot of data"),
