@@ -117,7 +117,7 @@ def render(
     """
     settings, out = settings or RenderSettings(), Path(out)
     layout = laid_out(preset, settings.seen)
-    edit = _shown(edit, layout)
+    edit = as_shown(edit, layout)
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if workspace is None:
@@ -201,8 +201,8 @@ def _check_seen(edit: Edit, seen: Path, out: Path) -> None:
         )
 
 
-def _shown(edit: Edit, preset: Preset) -> Edit:
-    """The edit as far as it is shown: without an answer on show, all shots are kept as they are.
+def as_shown(edit: Edit, preset: Preset) -> Edit:
+    """The edit as far as a preset shows it: where it shows no answer, all shots are kept.
 
     Then the films that answer need not be there, and are neither heard nor named.
     """
@@ -227,7 +227,7 @@ def misfit(
 ) -> list[str]:
     """Why a place would not take a video, told before it is made; arguments as of `render`."""
     layout = laid_out(preset, settings.seen)
-    edit = _shown(edit, layout)
+    edit = as_shown(edit, layout)
     path, crop = edit.path(edit.trailer), Box(*edit.films[edit.trailer].crop)
     info, (begin, end) = probe(path), chosen(edit, only, span)
     lasts = min(end, info.t0 + info.duration) - max(begin, info.t0)

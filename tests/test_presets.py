@@ -11,14 +11,26 @@ from pydantic import ValidationError
 from test_render import edit_of
 
 from lab.canvas import planes
+from lab.cli import main
+from lab.credits import cited, seen_by
 from lab.edit import EditError
 from lab.films import fingerprint
-from lab.presets import PRESETS, RenderSettings, misfits
-from lab.render import misfit, render
+from lab.presets import PRESETS, RenderSettings, laid_out, misfits
+from lab.render import as_shown, misfit, render
 from lab.sample import numbered_film, read_number
 from lab.soundtrack import closed
 from lab.store import Workspace
-from lab.video import Reader, WriteError, Writer, encoded, join, loudness, probe, samples
+from lab.video import (
+    FilmError,
+    Reader,
+    WriteError,
+    Writer,
+    encoded,
+    join,
+    loudness,
+    probe,
+    samples,
+)
 from lab.video.joining import Piece
 
 QUICK = {"speed": "ultrafast", "crf": 23}
@@ -95,6 +107,124 @@ def test_every_panel_shows_the_right_frame(preset, films, tmp_path):
         # The middle of a shot of 24 frames that is to last 10; none where there is no other.
         assert found[:10] == list(range(831, 841)) and found[20:] == list(range(507, 517))
         assert found[10:20] == [None] * 10
+
+
+@pytest.fixture(scope="module")
+def seen(films):
+    """A film of the trailer's times, as `lab see run` would make it, and what is told of it."""
+    path = films[0] / "sea.mp4"
+    numbered_film(path, (30,), first=2000, looks=(11,), rate=Fraction(12), size=(160, 96))
+    source = {"path": "coast", "title": "Coast", "year": "1931", "source": "", "licence": "CC0"}
+    card = {"name": "the sea", "model": {"sources": [source]}}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    return path
+
+
+@pytest.mark.parametrize("preset", PLACES)
+def test_a_seen_film_stands_where_the_last_answer_would(preset, seen, films, tmp_path):
+    size, places = PLACES[preset]
+    settings = RenderSettings(seen=str(seen), **QUICK)
+    done = render(made(films), tmp_path / "out.mp4", preset, settings)
+    info = probe(done.path)
+    assert (info.width, info.height) == size and done.frames == 30
+    assert [frame.time for frame in Reader(done.path)] == [Fraction(k, 12) for k in range(30)]
+    if TRAILER in places:
+        assert numbers(done.path, places[TRAILER]) == list(range(30))
+    if preset != "wipe":
+        last = places[SECOND if SECOND in places else ANSWER]
+        assert numbers(done.path, last) == list(range(2000, 2030))
+    if SECOND in places:
+        assert numbers(done.path, places[ANSWER])[:10] == list(range(512, 522))
+
+
+def test_a_range_of_a_seen_film_is_that_of_the_trailer(seen, films, tmp_path):
+    settings = RenderSettings(seen=str(seen), labels=True, **QUICK)
+    for name, part in (("only.mp4", {"only": (2, 3)}), ("span.mp4", {"span": (10 / 12, 9.0)})):
+        done = render(made(films), tmp_path / name, "strip", settings, max_mb=0.3, **part)
+        assert numbers(done.path, (0, 0, 320, 192)) == list(range(10, 30))
+        assert numbers(done.path, (320, 0, 320, 192)) == list(range(2010, 2030))
+        assert done.path.stat().st_size <= 300_000
+
+
+@pytest.mark.parametrize("fit", [pytest.param("crop", marks=pytest.mark.long), "blur"])
+def test_a_seen_film_fills_its_panel_as_the_trailer_does(fit, seen, films, tmp_path):
+    settings = RenderSettings(seen=str(films[1]), fit=fit, **QUICK)
+    done = render(made(films), tmp_path / "out.mp4", "side-by-side", settings)
+    for frame in Reader(done.path, pixels="rgb24"):
+        left, right = np.split(frame.picture.to_ndarray().astype(int), 2, axis=1)
+        assert np.abs(left - right).mean() < 4 and right[:20].mean() > 12
+
+
+def test_a_trailer_of_any_clock_has_its_seen_film_beside_it(seen, tmp_path):
+    """One that begins late, at a rate that varies; what was seen of it begins at zero."""
+    times = [Fraction(k, 12) + Fraction(k % 3, 90) for k in range(30)]
+    trailer, twin = tmp_path / "trailer.mp4", tmp_path / "twin.mp4"
+    numbered_film(trailer, (10, 20), times=[time + 3 for time in times], rate=Fraction(12))
+    numbered_film(twin, (30,), first=2000, times=times, rate=Fraction(12))
+    edit = edit_of(tmp_path, trailer, [(3, 4, "", None, {"kind": "black"})], [trailer])
+    done = render(edit, tmp_path / "out.mp4", "strip", RenderSettings(seen=str(twin), **QUICK))
+    assert [frame.time for frame in Reader(done.path)] == times
+    assert numbers(done.path, (0, 0, 320, 192)) == list(range(30))
+    assert numbers(done.path, (320, 0, 320, 192)) == list(range(2000, 2030))
+
+
+def test_the_command_takes_a_seen_film(seen, films, tmp_path, capsys):
+    edit, out = made(films).moved(tmp_path / "e.yaml"), tmp_path / "out.mp4"
+    edit.save(tmp_path / "e.yaml")
+    asked = ["--seen", str(seen), "--preset", "strip", "--out", str(out), "--speed", "ultrafast"]
+    asked += ["--work", str(tmp_path / "data")]
+    assert main(["render", str(tmp_path / "e.yaml"), *asked]) == 0
+    assert "30 frames" in capsys.readouterr().out
+    assert numbers(out, (320, 0, 320, 192)) == list(range(2000, 2030))
+    assert main(["render", str(tmp_path / "e.yaml"), *asked[2:], "--seen", str(films[2])]) == 1
+    assert "lab: " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_answers_that_are_not_shown_are_not_needed_and_not_named(seen, films, tmp_path):
+    edit = made(films)
+    edit.films["one.mp4"].path = edit.films["two.mkv"].path = "gone.mp4"
+    settings = RenderSettings(seen=str(seen), credits=True, archive_sound=0.5, **QUICK)
+    done = render(edit, tmp_path / "out.mp4", "alone", settings)
+    assert done.frames == 30 + 60
+    with pytest.raises(EditError, match="is not there any more"):
+        render(edit, tmp_path / "out.mp4", "triptych", settings)
+    alone = as_shown(edit, laid_out("alone", str(seen)))
+    lines = [one.line for one in cited(alone, seen=str(seen))]
+    assert lines == ["Coast (1931), CC0", "trailer"]
+    assert [one.line for one in cited(made(films), seen=str(seen))][2] == "Coast (1931), CC0"
+
+
+def test_what_was_seen_through_is_told_or_else_the_films_name(seen, films, tmp_path):
+    assert seen_by(seen).name == "the sea"
+    assert seen_by(films[1]) == ("trailer", [])
+    (tmp_path / "other.json").write_text('{"name": 3, "model": []}')
+    assert seen_by(tmp_path / "other.mp4") == ("other", [])
+
+
+def test_another_seen_film_is_shown_at_once(seen, films, tmp_path):
+    workspace, place = Workspace(tmp_path / "data"), tmp_path / "seen.mp4"
+    settings = RenderSettings(seen=str(place), **QUICK)
+    for first in (2000, 3000):
+        numbered_film(place, (30,), first=first, rate=Fraction(12))
+        done = render(made(films), tmp_path / "out.mp4", "alone", settings, workspace=workspace)
+        assert done.made == 30
+        assert numbers(done.path, (0, 0, 320, 192)) == list(range(first, first + 30))
+    assert render(made(films), done.path, "alone", settings, workspace=workspace).made == 0
+
+
+def test_what_is_no_seen_film_of_the_trailer_is_one_sentence(films, tmp_path):
+    out, longer = (
+        tmp_path / "out.mp4",
+        films[2],
+    )  # four seconds, where the trailer has two and a half
+    for path, error, why in (
+        (longer, EditError, r"lasts 4\.0 s, and the trailer 2\.5 s; make it of the trailer"),
+        (tmp_path / "gone.mp4", FilmError, "does not exist"),
+        (out, EditError, "is one of the films"),
+    ):
+        with pytest.raises(error, match=why):
+            render(made(films), out, "strip", RenderSettings(seen=str(path), **QUICK))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_mirrored_stays_in_its_place(films, tmp_path):

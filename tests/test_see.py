@@ -35,7 +35,6 @@ from lab.see import (
     read_images,
     read_losses,
     read_scene,
-    see_film,
     split,
     step,
     train,
@@ -45,7 +44,7 @@ from lab.see.degrade import dimmed, edges, grey, jittered, pair, reduced, strang
 from lab.see.images import Images
 from lab.see.networks import Discriminator, Features, Generator
 from lab.store import Workspace
-from lab.video import FilmError, Reader, probe, samples
+from lab.video import FilmError, probe
 
 TINY = Training(size=64, batch=2, every=2, warm=1, seed=3)
 
@@ -515,44 +514,6 @@ def _flicker(clip, state):
         _, state = step(frame, state)
         images.append(state.seen * 255)
     return float(np.abs(np.diff(images[2:], axis=0)).mean())
-
-
-@pytest.mark.parametrize("kind", ["h264-closed.mp4", "variable.mp4", "late.mp4", "mpeg2.mpg"])
-def test_a_film_seen_keeps_its_frames_times_and_sound(film, kind, tmp_path):
-    out = tmp_path / "seen.mp4"
-    bare = Looking(size=192, before=0, after=0)
-    before, after = [*Reader(film(kind))], see_film(through_glass(), film(kind), out, bare)
-    seen = [*Reader(out, pixels="rgb24")]
-    assert after == len(seen) == len(before) == 96
-    assert [read_number(frame.picture.to_ndarray()) for frame in seen] == [*range(96)]
-    tick = Fraction(1, 1000)
-    for one, other in zip(before, seen, strict=True):
-        assert abs((one.time - before[0].time) - other.time) <= tick
-    info = probe(film(kind))
-    assert probe(out).has_audio and probe(out).width == 320
-    heard = [
-        np.concatenate([*samples(path, Fraction(begin).limit_denominator(90000))], axis=1)
-        for path, begin in ((film(kind), info.t0), (out, 0))
-    ]
-    length = min(one.shape[1] for one in heard)
-    assert abs(heard[0].shape[1] - heard[1].shape[1]) < 4096
-    assert np.corrcoef(heard[0][0, :length], heard[1][0, :length])[0, 1] > 0.95
-    told = json.loads((tmp_path / "seen.json").read_text())
-    assert told["settings"]["size"] == 192
-
-
-def test_a_film_is_not_overwritten_and_nothing_half_is_left(film, tmp_path):
-    with pytest.raises(SeeError, match="is the film itself"):
-        see_film(through_glass(), film("h264-closed.mp4"), film("h264-closed.mp4"))
-
-    class Failing(Glass):
-        def forward(self, given):
-            raise RuntimeError("out of memory")
-
-    model = replace(through_glass(), network=Failing())
-    with pytest.raises(RuntimeError):
-        see_film(model, film("h264-closed.mp4"), tmp_path / "seen.mp4")
-    assert list(tmp_path.iterdir()) == []
 
 
 # Models that are none.

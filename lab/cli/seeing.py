@@ -112,15 +112,36 @@ def train(args) -> str:
 
 
 def run(args) -> str:
-    asked, looks = given(args, Looking), given(args, RenderSettings)
-    place, pictures = Path(args.input), Path(args.input).is_dir()
-    shot = not place.exists() and SHOT.fullmatch(args.input)
+    pictures = Path(args.input).is_dir()
+    shot = bool(SHOT.fullmatch(args.input)) and not Path(args.input).exists()
+    looks = given(args, RenderSettings)
+    _make_sense(args, looks, pictures, shot)
+    model = load_model(args.model)
+    looked = args.input, args.out, Looking(**given(args, Looking))
+    if pictures:
+        seen = counted(see_pictures(model, *looked, stays=args.interval), "picture")
+    elif shot:
+        seen = counted(see_shot(model, Workspace(args.work), *looked), "frame")
+    elif args.beside:
+        done = see_beside(model, *looked, args.beside, RenderSettings(**looks))
+        for note in done.notes:
+            print(f"note: {note}", file=sys.stderr)
+        seen = counted(done.frames, "frame")
+    else:
+        seen = counted(see_film(model, *looked), "frame")
+    return f"{seen} seen by {model.name} -> {args.out}"
+
+
+def _make_sense(args, looks: dict, pictures: bool, shot: bool) -> None:
+    """Refuse what cannot be done with such an input."""
     if args.beside and (pictures or shot):
         raise UsageError(f"{args.input}: --beside is for films; leave it away.")
     if looks and not args.beside:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in looks)
         raise UsageError(f"{names} is of a film and what is seen of it: say --beside as well.")
-    if not (pictures and not Path(args.out).suffix):
+    if pictures and Path(args.out).suffix.lower() not in ("", ".mp4"):
+        raise UsageError(f"{args.out}: end the name in .mp4, or name a folder, without an ending.")
+    if not pictures:
         ends_in(args.out, ".mp4")
     model, settings = load_model(args.model), Looking(**asked)
     looked = model, args.input, args.out, settings

@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from lab.canvas import centre, even, fit, scaled, shape
+from lab.canvas import centre, even, fit, scaled, shape, size_of
 from lab.cuts import STRIP, CutFinder
 from lab.edit import Edit, FilmEntry, Row
 from lab.films import credit_of
@@ -256,7 +256,7 @@ def _see(
         options=ENCODING,
     ) as writer:
         for time, now in tqdm(chain([(first, image)], seen), "see", total, unit="frame"):
-            writer.write(_packed(now), time - first)
+            writer.write(packed(now), time - first)
             count += 1
     _tell(out, model, settings, film=str(path), **({"seconds": span} if span else {}))
     return count
@@ -288,9 +288,14 @@ def _stretch(path, first: Fraction, end: float) -> Iterator[np.ndarray] | None:
     return closed(samples(path, first, last), last - first - FADE, last - first)
 
 
-def _packed(image: np.ndarray) -> np.ndarray:
+def packed(image: np.ndarray) -> np.ndarray:
     """An RGB image as packed yuv420p: OpenCV's is BT.601 in limited range, as writers are told."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
+
+
+def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A packed picture as large as goes into a panel, in its middle."""
+    return centre(scaled(picture, fit(*size_of(picture), size)), size)
 
 
 def _unanswered(path, found: Survey) -> Edit:
@@ -306,13 +311,11 @@ def _unanswered(path, found: Survey) -> Edit:
 def _play(images: Iterable[np.ndarray], out: Path, stays: float) -> None:
     """Write images one after the other into a silent video."""
     out, images = _free(out), iter(images)
-    first = _packed(next(images))
-    size, count = first.shape[1::-1], max(1, round(stays * RATE))
-    size = size[0], size[1] * 2 // 3
+    first = packed(next(images))
+    size, count = size_of(first), max(1, round(stays * RATE))
     with Writer(out, size, RATE, matrix="bt601", options=ENCODING) as writer:
-        for place, packed in enumerate(chain([first], map(_packed, images))):
-            wide = packed.shape[1], packed.shape[0] * 2 // 3
-            picture = centre(scaled(packed, fit(*wide, size)), size)
+        for place, one in enumerate(chain([first], map(packed, images))):
+            picture = fitted(one, size)
             for index in range(place * count, (place + 1) * count):
                 writer.write(picture, Fraction(index, RATE))
 

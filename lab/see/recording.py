@@ -5,11 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from lab.canvas import centre, fit
-from lab.see.films import ENCODING
+from lab.see.films import ENCODING, fitted, packed
 from lab.store import write_json
 from lab.video import WriteError, Writer
 
@@ -57,7 +55,7 @@ class Recording:
         self.last = image
         if ticks > self.ticks:
             self.ticks = ticks
-            self.writer.write(self._packed(image), ticks * TICK)
+            self.writer.write(fitted(packed(image), self.size), ticks * TICK)
 
     def tell(self, seconds: float, **looked) -> None:
         """What is looked through from now on, and how: JSON."""
@@ -73,10 +71,3 @@ class Recording:
     def discard(self) -> None:
         """Give up: nothing is left behind."""
         self.writer.discard()
-
-    def _packed(self, image: np.ndarray) -> np.ndarray:
-        # OpenCV's is BT.601 in limited range, as the writer is told.
-        size = fit(image.shape[1], image.shape[0], self.size)
-        if size != (image.shape[1], image.shape[0]):
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return centre(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), self.size)
