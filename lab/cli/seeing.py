@@ -143,21 +143,6 @@ def _make_sense(args, looks: dict, pictures: bool, shot: bool) -> None:
         raise UsageError(f"{args.out}: end the name in .mp4, or name a folder, without an ending.")
     if not pictures:
         ends_in(args.out, ".mp4")
-    model, settings = load_model(args.model), Looking(**asked)
-    looked = model, args.input, args.out, settings
-    if args.beside:
-        done = see_beside(*looked, args.beside, RenderSettings(**looks))
-        for note in done.notes:
-            print(f"note: {note}", file=sys.stderr)
-        count, what = done.frames, "frame"
-    elif pictures:
-        count, what = see_pictures(*looked, stays=args.interval), "picture"
-    elif shot:
-        count = see_shot(model, Workspace(args.work), *looked[1:])
-        what = "frame"
-    else:
-        count, what = see_film(*looked), "frame"
-    return f"{counted(count, what)} seen by {model.name} -> {args.out}"
 
 
 def live(args) -> str:
