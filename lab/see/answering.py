@@ -111,6 +111,8 @@ class Archive:
         Calibrated, a channel each.
     axes : dict of ndarray of float32, shape (d, few)
         Of channels with many numbers, the principal axes; of a small archive, none.
+    coarse : dict of ndarray of float32, shape (moments, few)
+        The vectors on these axes; where a channel has none, the vectors.
     calibration : Calibration
     encoder
         From `lab.encoders`; the archive was seen by it.
@@ -125,6 +127,7 @@ class Archive:
     loops: np.ndarray
     vectors: Mapping[str, np.ndarray]
     axes: Mapping[str, np.ndarray]
+    coarse: Mapping[str, np.ndarray]
     calibration: channels.Calibration
     encoder: object
     proxies: Mapping[str, str]
@@ -138,14 +141,19 @@ class Archive:
         kept, calibration = np.flatnonzero(places >= 0), channels.Calibration.fit(seen.vectors)
         owners = places[kept]
         vectors = {name: _ready(name, raw, kept, calibration) for name, raw in seen.vectors.items()}
-        many = {name: rows for name, rows in vectors.items() if rows.shape[1] > AXES}
+        axes = {
+            name: _axes(rows)
+            for name, rows in vectors.items()
+            if rows.shape[1] > AXES and len(shots) > FINE
+        }
         return cls(
             seen.films.set_index("film_id", drop=False),
             shots,
             owners,
             _loops(shots.iloc[owners], seen.moments.iloc[kept]),
             vectors,
-            {name: _axes(rows) for name, rows in many.items() if len(shots) > FINE},
+            axes,
+            {n: rows @ axes[n] if n in axes else rows for n, rows in vectors.items()},
             calibration,
             load_encoder(seen.encoder),
             {film_id: str(proxy_path(workspace, film_id)) for film_id in seen.films.film_id},
@@ -179,7 +187,7 @@ class Archive:
         if len(self.shots) > FINE:
             score = sum(
                 rows @ (self.axes[name].T @ told[name] if name in self.axes else told[name])
-                for name, rows in self._coarse.items()
+                for name, rows in self.coarse.items()
                 if name in told
             )
             best = np.maximum.reduceat(score, self._firsts)
@@ -223,13 +231,6 @@ class Archive:
     def film(self, moment: int) -> pd.Series:
         """The row of the films table of a moment's film."""
         return self.films.loc[self.shots.film_id[self.owners[moment]]]
-
-    @cached_property
-    def _coarse(self) -> dict[str, np.ndarray]:
-        """The vectors on the principal axes; of channels with few numbers, as they are."""
-        return {
-            n: rows @ self.axes[n] if n in self.axes else rows for n, rows in self.vectors.items()
-        }
 
     @cached_property
     def _firsts(self) -> np.ndarray:
@@ -277,6 +278,12 @@ class AnswerState:
     light: tuple[np.ndarray, float] | None = None
     flows: tuple = ()
     cells: tuple[Cell | None, ...] = ()
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each channel's part of all weights, as far as it has something to say."""
+        spoken = (name for name, one in self.seen.items() if one.any())
+        return only(**{name: getattr(self.settings, name) for name in spoken}).shares()
 
     @property
     def shot_ids(self) -> list[str]:
@@ -448,8 +455,7 @@ def _cells(state: AnswerState) -> tuple[Cell | None, ...]:
 def _wanted(state: AnswerState, here: set[int], count: int) -> list[int]:
     """Moments of the shots that should be shown, best first; those that are here are favoured."""
     archive, settings = state.archive, state.settings
-    spoken = {name: getattr(settings, name) for name, one in state.seen.items() if one.any()}
-    moments, scores = archive.nearest(state.seen, only(**spoken).shares(), here)
+    moments, scores = archive.nearest(state.seen, state.shares, here)
     scores = scores + settings.margin * np.isin(archive.owners[moments], [*here])
     return archive.varied(moments[np.argsort(-scores, kind="stable")], count)
 
