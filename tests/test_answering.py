@@ -21,7 +21,7 @@ from lab.see import Answering, AnswerState, Archive, answer, answering, captions
 from lab.see.answering import LONGEST, Cell, Showing
 from lab.see.playing import Loop, Projector, Take, filling
 from lab.store import Workspace
-from lab.video import WHOLE, Box, Reader, proxy_size
+from lab.video import WHOLE, Reader, proxy_size
 
 FILMS = {  # four shots of a second each but the last, that all look different
     "One (1921).mp4": {"looks": (1, 2, 3, 4)},
@@ -372,11 +372,12 @@ def test_an_answer_fills_the_frame_inside_its_bars(archive, frames):
 def test_the_middle_is_cut_out_in_the_shape_of_the_panel():
     film = pd.Series({"width": 1280, "height": 720, "crop": [0, 0.125, 1, 0.875]})
     crop, size = filling(film, (90, 160))
-    # 540 rows inside the bars; 9 / 16 of them across.
-    assert np.allclose(crop, ((1 - 303.75 / 1280) / 2, 0.125, (1 + 303.75 / 1280) / 2, 0.875))
-    assert size == (90, 160)
-    # Larger than the proxy's 264 rows inside the bars: read as it is there.
-    assert filling(film, (1080, 1080))[1] == (264, 264)
+    # Of the proxy's 352 rows, two beside each bar are left away; of 535.8 rows, 9 / 16 across.
+    rim, across = 2 / 352, (0.75 - 4 / 352) * 720 * 9 / 16 / 1280
+    expected = ((1 - across) / 2, 0.125 + rim, (1 + across) / 2, 0.875 - rim)
+    assert np.allclose(crop, expected) and size == (90, 160)
+    # Larger than the proxy's 260 rows inside the bars: read as it is there.
+    assert filling(film, (1080, 1080))[1] == (260, 260)
 
 
 def test_pictures_are_let_go_and_read_again_when_they_are_needed(house, archive):
@@ -397,7 +398,7 @@ def test_pictures_are_let_go_and_read_again_when_they_are_needed(house, archive)
 
 def test_a_take_is_decoded_as_far_as_it_was_shown(archive):
     path = archive.proxies[archive.films.film_id.iloc[0]]
-    take = Take(Loop(path, 1.0, 2.0, Box(0, 0, 1, 1), (80, 48)))
+    take = Take(Loop(path, 1.0, 2.0, WHOLE, (80, 48)))
     assert take.bytes == 0
     take.at(0.25)
     assert len(take.pictures) == 8  # the seventh is on show; that it is, the eighth tells
