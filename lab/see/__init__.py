@@ -2,6 +2,8 @@
 
 After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink and Grierson,
 "Learning to See: You Are What You See" (SIGGRAPH 2019, https://arxiv.org/abs/2003.00902).
+
+And its quick cousin, that learns nothing: a camera answered live by the archive's own shots.
 """
 
 from lab.see.answering import Answering, AnswerState, Archive, answer, captions, load_archive
