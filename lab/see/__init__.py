@@ -6,7 +6,8 @@ After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink a
 And its quick cousin, that learns nothing: a camera answered live by the archive's own shots.
 """
 
-from lab.see.answering import Answering, AnswerState, Archive, answer, captions, load_archive
+from lab.see.answering import Answering, AnswerState, answer, captions
+from lab.see.archive import Archive, load_archive
 from lab.see.degrade import Recipe
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
 from lab.see.learner import Training

@@ -148,6 +148,6 @@ class Projector:
         picture = take.at(second % (loop.end - loop.start))
         while len(self.takes) > 1 and sum(one.bytes for one in self.takes.values()) > self.room:
             del self.takes[next(iter(self.takes))]
-        if loop.size != panel:
-            picture = cv2.resize(picture, panel, interpolation=cv2.INTER_CUBIC)
-        return picture
+        if loop.size == panel:
+            return picture.copy()  # who is given it may draw on it
+        return cv2.resize(picture, panel, interpolation=cv2.INTER_CUBIC)
