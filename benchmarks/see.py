@@ -3,6 +3,7 @@
     python benchmarks/see.py speed [--threads 2]
     python benchmarks/see.py quality MODEL --held FOLDER --learnt FOLDER --kinds FOLDER --kind NAME
         [--sheet FILE.png]
+    python benchmarks/see.py answer CLIP --work DIR [--shots 100000] [--threads 1]
 
 - *speed*: frames a second at 128, 256 and 512 pixels, of the network alone and of a whole step
   from uint8 frame (720p) to uint8 image; beside the generator of pix2pix, the U-Net with which
@@ -14,14 +15,21 @@
   other kinds (a folder of folders): the part that the judge's ten nearest real images, sources
   left out, call the trained kind; before, and as it is seen. ``--sheet`` draws them. Flicker is
   of one held-out picture with noise that changes.
+- *answer*: a clip before the camera, 640 x 360 and 15 frames a second, answered by an archive's
+  shots, and by so many made of them by jitter: CPU milliseconds of a whole step, from frame to
+  image of 256 pixels, and of those in which an answer begins; frames a second. Recall is the part
+  of frames, one a second, for which the nearest moment that is found is the nearest of all,
+  compared exactly; lost, how much score that costs at most.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -29,14 +37,30 @@ from judge import apart, called, discrepancy, judged
 from PIL import Image
 from torch import nn
 
-from lab.see import Looking, State, load_model, read_folder, step
+from lab.ingest import Archive as Ingested
+from lab.search import open_archive
+from lab.see import (
+    Answering,
+    AnswerState,
+    Archive,
+    Looking,
+    State,
+    answer,
+    load_model,
+    read_folder,
+    step,
+)
 from lab.see.degrade import Recipe, dimmed, grey, middle
 from lab.see.looking import Model
 from lab.see.networks import Generator
+from lab.store import Workspace
+from lab.video import Reader
 
 SIZES = (128, 256, 512)
 NOISE = 8.0  # of a camera indoors, standard deviation, of 255
 OTHERS = 20  # images of each other kind
+CAMERA, RATE = (640, 360), 15  # pixels, and frames a second, of a camera
+JITTER = 0.3  # length of what is added to a vector, in parts of its own
 
 
 class Pix2pix(nn.Module):
@@ -179,6 +203,66 @@ def flicker(model: Model, size: int, picture: np.ndarray) -> pd.Series:
     )
 
 
+def answering(clip: Path, work: Path, shots: int) -> pd.DataFrame:
+    """What a step of answering takes, for an archive and for one made of it by jitter."""
+    workspace, frames, rows = Workspace(work), _camera(clip), []
+    own = open_archive(workspace)
+    for seen in (own, _multiplied(own, shots)):
+        archive = Archive.of(seen, workspace)
+        for grid in (False, True):
+            state, costs, found = AnswerState(archive, Answering(grid=grid)), [], []
+            for number, frame in enumerate(frames):
+                before, begun = state.cells, (time.process_time(), time.perf_counter())
+                _, state = answer(frame, number / RATE, state)
+                cost = time.process_time() - begun[0], time.perf_counter() - begun[1]
+                costs.append((*cost, state.cells != before))
+                if number % RATE == 0:
+                    found.append(_lost(state))
+            # The first loads what the rest has.
+            (cpu, wall, new), lost = np.array(costs[1:]).T, np.array(found)
+            row = len(archive.shots), "nine" if grid else "one", 1e3 * cpu.mean()
+            row += 1e3 * np.percentile(cpu, 95), 1e3 * cpu[new > 0].mean(), 1e3 * cpu.max()
+            rows.append((*row, 1 / wall.mean(), np.mean(lost == 0), lost.max()))
+    columns = ["shots", "answers", "CPU ms", "95 %", "begins", "most", "1/s", "recall", "lost"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _camera(clip: Path) -> list[np.ndarray]:
+    """A clip's frames as a camera would give them."""
+    frames, due = [], 0.0
+    for frame in Reader(clip, size=CAMERA, pixels="rgb24"):
+        if float(frame.time) >= due:
+            frames.append(frame.picture.to_ndarray())
+            due += 1 / RATE
+    return frames
+
+
+def _multiplied(own: Ingested, count: int) -> Ingested:
+    """So many shots, made of those there are: what is seen in each copy differs a little."""
+    times, rng = -(-count // len(own.shots)), np.random.default_rng(0)
+    tables = {}
+    for name in ("shots", "moments"):
+        table = pd.concat([getattr(own, name)] * times, ignore_index=True)
+        copy = np.repeat(np.arange(times), len(getattr(own, name))).astype(str)
+        tables[name] = table.assign(shot_id=table.shot_id + "-" + copy)
+    vectors = {}
+    for name, raw in own.vectors.items():
+        noise = rng.standard_normal((times, *raw.shape), np.float32)
+        noise *= JITTER * np.linalg.norm(raw, axis=1, keepdims=True) / raw.shape[1] ** 0.5
+        vectors[name] = (raw + noise).reshape(-1, raw.shape[1])
+    return replace(own, **tables, vectors=vectors)
+
+
+def _lost(state: AnswerState) -> float:
+    """Score that the nearest shot found has less than the nearest there is."""
+    archive = state.archive
+    shares = state.shares
+    found = archive.nearest(state.seen, shares)[1].max()
+    every = sum(archive.vectors[name] @ (shares[name] * one) for name, one in state.seen.items())
+    lost = every.max() - found
+    return float(lost) if lost > 1e-5 else 0.0
+
+
 def _bytes(pictures) -> np.ndarray:
     """Pictures or light, 0 to 1, as uint8 (n, h, w, 3)."""
     stack = np.stack(pictures)
@@ -208,10 +292,21 @@ def main() -> None:
         one.add_argument(f"--{name}", type=Path, required=True)
     one.add_argument("--kind", required=True)
     one.add_argument("--sheet", type=Path)
+    one = parts.add_parser("answer")
+    one.add_argument("clip", type=Path)
+    one.add_argument("--work", type=Path, required=True)
+    one.add_argument("--shots", type=int, default=100_000)
+    one.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     pd.set_option("display.width", 200)
     if args.part == "speed":
         print(speed(args.threads).round(1).to_string(index=False))
+        return
+    if args.part == "answer":
+        torch.set_num_threads(args.threads)
+        cv2.setNumThreads(args.threads)
+        table = answering(args.clip, args.work, args.shots)
+        print(table.round({"recall": 3, "lost": 4}).round(1).to_string(index=False))
         return
     model = load_model(args.model)
     size = model.card["settings"]["size"]

@@ -2,9 +2,12 @@
 
 After Memo Akten, *Learning to See: Gloomy Sunday* (2017), and Akten, Fiebrink and Grierson,
 "Learning to See: You Are What You See" (SIGGRAPH 2019, https://arxiv.org/abs/2003.00902).
+
+And its quick cousin, that learns nothing: a camera answered live by the archive's own shots.
 """
 
-from lab.see.answering import Answering, AnswerState, Archive, answer, captions, load_archive
+from lab.see.answering import Answering, AnswerState, answer, captions
+from lab.see.archive import Archive, load_archive
 from lab.see.degrade import Recipe
 from lab.see.films import see_beside, see_film, see_pictures, see_shot
 from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split

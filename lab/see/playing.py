@@ -16,6 +16,7 @@ from lab.canvas import even, within
 from lab.video import EPSILON, Box, Reader, proxy_size
 
 ROOM = 400_000_000  # bytes of pictures that are kept
+RIM = 2  # pixels of a proxy that are left away beside a bar, whose edge runs through them
 
 
 class Loop(NamedTuple):
@@ -59,15 +60,22 @@ def filling(film, panel: tuple[int, int]) -> tuple[Box, tuple[int, int]]:
     Examples
     --------
     >>> from types import SimpleNamespace as Film
-    >>> filling(Film(width=1280, height=720, crop=(0, 0.125, 1, 0.875)), (270, 270))
-    (Box(left=0.2890625, top=0.125, right=0.7109375, bottom=0.875), (264, 264))
+    >>> filling(Film(width=640, height=480, crop=(0, 0, 1, 1)), (320, 120))
+    (Box(left=0.0, top=0.25, right=1.0, bottom=0.75), (320, 120))
     """
-    box = Box(*film.crop)
+    proxy = proxy_size(film.width, film.height)
+    left, top, right, bottom = film.crop
+    box = Box(
+        left + (left > 0) * RIM / proxy[0],
+        top + (top > 0) * RIM / proxy[1],
+        right - (right < 1) * RIM / proxy[0],
+        bottom - (bottom < 1) * RIM / proxy[1],
+    )
     wide, high = film.width * (box.right - box.left), film.height * (box.bottom - box.top)
     scale = max(panel[0] / wide, panel[1] / high)
     across, down = panel[0] / scale / wide, panel[1] / scale / high
     inner = Box((1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2)
-    known = proxy_size(film.width, film.height)[1] / film.height / scale
+    known = proxy[1] / film.height / scale
     size = panel if known >= 1 else (even(panel[0] * known), even(panel[1] * known))
     return within(box, inner), size
 
@@ -140,6 +148,6 @@ class Projector:
         picture = take.at(second % (loop.end - loop.start))
         while len(self.takes) > 1 and sum(one.bytes for one in self.takes.values()) > self.room:
             del self.takes[next(iter(self.takes))]
-        if loop.size != panel:
-            picture = cv2.resize(picture, panel, interpolation=cv2.INTER_CUBIC)
-        return picture
+        if loop.size == panel:
+            return picture.copy()  # who is given it may draw on it
+        return cv2.resize(picture, panel, interpolation=cv2.INTER_CUBIC)

@@ -17,7 +17,8 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from lab.search import SearchError
-from lab.see.answering import Answering, AnswerState, Archive, answer, captions, load_archive
+from lab.see.answering import Answering, AnswerState, answer, captions
+from lab.see.archive import Archive, load_archive
 from lab.see.checkpoints import MODEL
 from lab.see.images import SeeError
 from lab.see.looking import Looking, Model, State, load_model, step
