@@ -41,9 +41,10 @@ from lab.see import (
     train,
 )
 from lab.see.checkpoints import write_model
-from lab.see.degrade import dimmed, edges, grey, jittered, pair, reduced, stranger, view
+from lab.see.degrade import clouds, dimmed, edges, grey, jittered, pair, reduced, stranger, view
 from lab.see.images import Images
-from lab.see.networks import Discriminator, Features, Generator
+from lab.see.learner import Learner, _follow
+from lab.see.networks import TILE, Discriminator, Features, Generator
 from lab.store import Workspace
 from lab.video import FilmError, Reader, probe, samples
 
@@ -144,6 +145,13 @@ def test_strangers_are_no_pictures_of_the_kind_and_the_same_seed_gives_the_same(
     assert ways == {0, 1, 2, 3}
     assert np.mean([np.abs(np.diff(one)).max() > 0.1 for one in made]) > 0.3
     assert np.array_equal(made[7], stranger(picture, 64, recipe, np.random.default_rng(7)))
+
+
+def test_clouds_are_the_stronger_the_larger_they_are():
+    made = [clouds(64, np.random.default_rng(seed)) for seed in range(20)]
+    power = np.mean([np.abs(np.fft.fft2(one - one.mean())) ** 2 for one in made], axis=0)[0]
+    assert power[1] > 4 * power[4] > 16 * power[16] > 0
+    assert all(one.dtype == np.float32 and 0 <= one.min() < one.max() <= 1 for one in made)
 
 
 def stripes_of_light():
@@ -269,6 +277,21 @@ def test_the_generator_takes_any_size_and_looks_at_all_of_it():
     assert change[56:72, 56:72].max() > 0 and change[:16].max() < change[56:72].max()
 
 
+def test_texture_of_flat_light_grows_from_grain_that_stands_still():
+    torch.manual_seed(0)
+    network, given = Generator().eval(), torch.full((1, 1, 4 * TILE + 128, 128), 0.5)
+    torch.nn.init.normal_(network.full[1][1].weight, std=0.1)
+    with torch.inference_mode():
+        seen = network(given)[0, :, 64:-64, 64]
+        assert torch.equal(seen, network(given)[0, :, 64:-64, 64])
+        moved = network(given, (8, 0))[0, :, 64:-64, 64]  # it thinks in strides of eight
+        assert torch.allclose(moved[:, 32:], seen[:, :-32], atol=1e-4)
+        network.grain.zero_()
+        # Without it, of four by four pixels each looks like its like elsewhere.
+        bare = network(given)[0, :, 64:-64, 64]
+    assert (bare[:, 4:] - bare[:, :-4]).abs().max() < 1e-4 < (seen[:, 4:] - seen[:, :-4]).std()
+
+
 def test_the_discriminator_speaks_of_every_patch_at_every_depth():
     features, pictures = Features(), torch.rand(2, 3, 160, 160)
     seen = features(pictures)
@@ -291,7 +314,37 @@ def test_features_are_nearer_for_a_picture_and_its_like():
     assert all(not weight.requires_grad for weight in features.parameters())
 
 
+def test_a_picture_is_as_far_from_a_kind_as_from_the_nearest_of_it():
+    rng, features = np.random.default_rng(0), Features()
+    small = torch.from_numpy(rng.random((6, 3, 5, 5), np.float32))
+    found = features(torch.nn.functional.interpolate(small, (64, 64), mode="bicubic").clamp(0, 1))
+    whole = features.whole(found)
+    assert torch.allclose(whole.norm(dim=1), torch.ones(6), atol=1e-5)
+    assert float(features.unlike(found, whole[:1].repeat(3, 1))) == pytest.approx(
+        float((1 - whole @ whole[0]).mean()), abs=1e-5
+    )
+    one, far = [depth[:1] for depth in found], 1 - whole[1:] @ whole[0]
+    assert 0 <= float(features.unlike(one, whole)) < float(far.min()) / 2
+    assert float(far.min()) <= float(features.unlike(one, whole[1:])) < float(far.mean())
+
+
 # Learning.
+
+
+def test_it_learns_the_slower_the_more_it_has_learnt(tmp_path):
+    learner = Learner(read_folder(stills(tmp_path / "sea"), 64), tmp_path, TINY)
+    rates = []
+    for count in (0, 1000, 4000):
+        learner.losses = [(0.0,)] * count
+        rates.append(learner.rate / TINY.rate)
+    assert rates == [1, 1, 0.5]
+
+
+def test_what_is_looked_through_is_a_mean_of_the_last_ninth_of_all_steps():
+    mean = [torch.zeros(1)]
+    for count in range(1, 901):  # weights that are as large as the step is late
+        _follow(mean, [torch.full((1,), float(count))], torch.tensor(count))
+    assert 800 < float(mean[0]) < 820
 
 
 @pytest.mark.long

@@ -25,14 +25,16 @@ from lab.see.checkpoints import (
     write_arrays_whole,
     write_model,
 )
-from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger
+from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
 from lab.see.images import Images, SeeError, split
-from lab.see.networks import Discriminator, Features, Generator
+from lab.see.networks import TILE, Discriminator, Features, Generator
 from lab.store import write_whole
 
-LOSSES = ("step", "pixels", "features", "adversarial", "discriminator", "held_out")
+LOSSES = ("step", "pixels", "features", "kind", "adversarial", "discriminator", "held_out")
 LOOKED_AT = 16  # held-out images by which progress is told
-KEPT = 0.995  # of the mean of the weights, at a step: what is looked through wavers less
+CALM = 1000  # steps from which on it learns the slower, the more it has learnt
+KNOWN = 256  # views of the kind's images, at most, that what has no target is compared with
+VIEWS = 4  # of them, of an image
 SHOWN = 8  # of them, on the strip
 
 
@@ -45,9 +47,12 @@ class Training(Recipe):
     strangers: int = Field(
         2, ge=0, le=64, description="inputs of a step that are of no kind, and have no target"
     )
-    rate: float = Field(4e-4, gt=0, le=0.1, description="how fast it learns (Adam)")
+    rate: float = Field(5e-4, gt=0, le=0.1, description="how fast it learns (Adam)")
     pixels: float = Field(0.5, ge=0, le=100, description="weight of the pixels' difference (L1)")
     features: float = Field(5.0, ge=0, le=100, description="weight of the features' distance")
+    kind: float = Field(
+        2.0, ge=0, le=100, description="weight of the distance of what has no target from the kind"
+    )
     adversarial: float = Field(
         0.2, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
     )
@@ -77,12 +82,13 @@ class Learner:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             self.generator = self._placed(Generator())
-            self.discriminator = self._placed(Discriminator(self.features.depths))
+            self.discriminator = self._placed(Discriminator(self.features.depths[1:]))
         self.average = AveragedModel(self.generator, multi_avg_fn=_follow)
         adam = {"lr": settings.rate, "betas": (0.5, 0.99)}
         self.painting = torch.optim.Adam(self.generator.parameters(), **adam)
         self.judging = torch.optim.Adam(self.discriminator.parameters(), **adam)
         self.rng = np.random.default_rng(settings.seed)
+        self.kind = self._known()
         self.losses: list[tuple[float, ...]] = []
         self.seconds, self.since = 0.0, time.monotonic()
         self.saved = -1
@@ -105,6 +111,15 @@ class Learner:
     def count(self) -> int:
         return len(self.losses)
 
+    @property
+    def rate(self) -> float:
+        """How fast it learns now: the slower, the more it has learnt (Karras et al. 2024).
+
+        It follows from the steps alone, not from when the training ends: one that goes on, or
+        that is given more time, learns as if it had never been told to stop.
+        """
+        return self.settings.rate / max(1.0, self.count / CALM) ** 0.5
+
     def step(self) -> None:
         """Learn from one batch; every so often look at what is held out, and save."""
         settings, rng = self.settings, self.rng
@@ -112,6 +127,8 @@ class Learner:
         other = self._drawn(settings.strangers)
         other = [stranger(one, settings.size, settings, rng) for one in other]
         given, target = self._tensors([*(one for one, _ in own), *other], [one for _, one in own])
+        for group in (*self.painting.param_groups, *self.judging.param_groups):
+            group["lr"] = self.rate
         losses = self._learn(given, target)
         self.average.update_parameters(self.generator)
         number = self.count + 1
@@ -124,13 +141,25 @@ class Learner:
         chosen = self.rng.integers(len(self.images.pictures), size=count)
         return [self.images.pictures[k] for k in chosen]
 
+    @torch.no_grad()
+    def _known(self) -> torch.Tensor:
+        """What the kind looks like: `Features.whole` of views of its images, drawn once."""
+        rng, size = np.random.default_rng(self.settings.seed), self.settings.size
+        pictures, found = self.images.pictures, []
+        count = min(KNOWN, VIEWS * len(pictures))
+        for k in range(count):
+            one = view(pictures[k * len(pictures) // count], size, self.settings, rng)
+            _, target = self._tensors([grey(one)], [one])
+            found.append(self.features.whole(self.features(target)))
+        return torch.cat(found)
+
     def _learn(self, given: torch.Tensor, target: torch.Tensor) -> list[float]:
         """One step of both networks; of what is given, those with a target come first."""
         weights, own = self.settings, len(target)
         heard = weights.adversarial > 0 and self.count >= weights.warm
         self.discriminator.requires_grad_(False)
         with self._precision():
-            seen = self.generator(given)
+            seen = self.generator(given, tuple(self.rng.integers(TILE, size=2).tolist()))
         # The encoder looks in strides: were they always the same, they would leave a pattern.
         top, left = self.rng.integers(4, size=2)
         seen, target = seen.float()[..., top:, left:], target[..., top:, left:]
@@ -139,10 +168,12 @@ class Learner:
             wanted = self.features(target)
         pixels = F.l1_loss(seen[:own], target)
         features = self.features.apart([one[:own] for one in made], wanted)
-        adversarial = judged = given.new_zeros(())
+        kind = adversarial = judged = given.new_zeros(())
+        if len(given) > own:
+            kind = self.features.unlike([one[own:] for one in made], self.kind)
         if heard:
             adversarial = -_mean(self._said(seen, made))
-        total = weights.pixels * pixels + weights.features * features
+        total = weights.pixels * pixels + weights.features * features + weights.kind * kind
         self.painting.zero_grad()
         (total + weights.adversarial * adversarial).backward()
         self.painting.step()
@@ -154,11 +185,12 @@ class Learner:
             self.judging.zero_grad()
             judged.backward()
             self.judging.step()
-        return [loss.item() for loss in (pixels, features, adversarial, judged)]
+        return [loss.item() for loss in (pixels, features, kind, adversarial, judged)]
 
     def _said(self, pictures: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
         with self._precision():
-            return [said.float() for said in self.discriminator(pictures, features)]
+            # Pixels tell what the first features would, for far less.
+            return [said.float() for said in self.discriminator(pictures, features[1:])]
 
     def _precision(self):
         """Half precision where it pays: on a GPU, and on a CPU that reckons in it."""
@@ -256,8 +288,12 @@ def _mean(said: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:
-    """A running mean of weights: of the last ninth of all steps, of 200 at most."""
-    torch._foreach_lerp_(average, now, max(1 - KEPT, 9 / (10 + float(count))))
+    """A running mean of weights, of about the last ninth of all steps.
+
+    A part of all steps, not a number of them, as of Karras et al. 2024
+    (https://arxiv.org/abs/2312.02696).
+    """
+    torch._foreach_lerp_(average, now, 9 / (10 + float(count)))
 
 
 def _pictures(batch: torch.Tensor) -> np.ndarray:

@@ -42,8 +42,9 @@ def train(
     -------
     DataFrame
         A row a step: ``step``, ``pixels`` (mean absolute difference, 0 to 1), ``features``
-        (`lab.see.networks.Features.apart`), ``adversarial``, ``discriminator`` (hinge losses, Lim
-        & Ye 2017) and, every so often, ``held_out`` (the features' distance on held-out images).
+        (`lab.see.networks.Features.apart`), ``kind`` (how far what is of no kind is from it, of
+        `lab.see.networks.Features.unlike`), ``adversarial``, ``discriminator`` (hinge losses, Lim &
+        Ye 2017) and, every so often, ``held_out`` (the features' distance on held-out images).
 
     Raises
     ------
