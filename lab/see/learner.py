@@ -51,7 +51,7 @@ class Training(Recipe):
     pixels: float = Field(0.5, ge=0, le=100, description="weight of the pixels' difference (L1)")
     features: float = Field(5.0, ge=0, le=100, description="weight of the features' distance")
     kind: float = Field(
-        2.0, ge=0, le=100, description="weight of the distance of what has no target from the kind"
+        4.0, ge=0, le=100, description="weight of the distance of what has no target from the kind"
     )
     adversarial: float = Field(
         0.2, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
@@ -215,12 +215,13 @@ class Learner:
 
     @torch.no_grad()
     def _held_out(self) -> float:
-        """The features' distance on held-out images; draws them too."""
+        """The distance of what is seen as a whole from held-out images; draws them too."""
         given, target = self.held
         seen = self.average.module(given).clamp(0, 1)
         shown = [given.expand(-1, 3, -1, -1), seen, target]
         _write_strip(self.out / "strip.png", [_pictures(row[:SHOWN]) for row in shown])
-        return float(self.features.apart(self.features(seen), self.features(target)))
+        # Of places, the nearest is what is soft: as texture comes, they would tell of no progress.
+        return float(self.features.wholes_apart(self.features(seen), self.features(target)))
 
     def save(self) -> None:
         """Write all that goes on learning needs, and what is for people to see."""

@@ -18,7 +18,7 @@ GRAIN = 8  # channels of noise beside the light: of what is smooth, texture cann
 TILE = 64  # entries of a side after which the noise comes again
 WIDTHS = (48, 96, 160, 192)  # channels at a 4th, 8th, 16th and 32nd of the size
 STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are looked at: at a 2nd to a 32nd
-HEAD = 3.0  # weight of its last features, those that name things; the others weigh 1 each
+HEAD = 8.0  # weight of its last features, those that name things; the others weigh 1 each
 NEAR = 0.02  # of a kind's images, those count as the nearest that are hardly farther than this
 LEAST = 160  # pixels of a side that Lite0 is shown: it learnt at 224, and makes little of 128
 
@@ -31,16 +31,30 @@ def _conv(wide: int, out: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
     return made
 
 
-def _larger(wide: int, out: int) -> nn.Sequential:
-    """Twice the size by pixel shuffling (Shi et al. 2016), at first without a chequered pattern.
+class Larger(nn.Module):
+    """Twice the size by pixel shuffling (Shi et al. 2016), without a chequered pattern.
 
-    For that, the four pixels that become of one begin alike (Aitken et al. 2017,
-    https://arxiv.org/abs/1707.02937).
+    The four pixels that become of one begin alike (Aitken et al. 2017,
+    https://arxiv.org/abs/1707.02937), and their weights always sum up to the same: what is the
+    same everywhere comes out the same everywhere, and only what differs makes detail.
     """
-    made = _conv(wide, 4 * out)
-    with torch.no_grad():
-        made.weight.copy_(made.weight[::4].repeat_interleave(4, dim=0))
-    return nn.Sequential(nn.ReLU(), made, nn.PixelShuffle(2))
+
+    def __init__(self, wide: int, out: int):
+        super().__init__()
+        self.conv = _conv(wide, 4 * out)
+        with torch.no_grad():
+            self.conv.weight.copy_(self.conv.weight[::4].repeat_interleave(4, dim=0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.conv.weight, self.conv.bias
+        sums = weight.sum((2, 3), keepdim=True)
+        weight = weight + (_of_four(sums) - sums) / weight[0, 0].numel()
+        return F.pixel_shuffle(F.conv2d(F.relu(x), weight, _of_four(bias), padding=1), 2)
+
+
+def _of_four(values: torch.Tensor) -> torch.Tensor:
+    """The mean of every four rows, in place of each."""
+    return values.unflatten(0, (-1, 4)).mean(1).repeat_interleave(4, dim=0)
 
 
 class Block(nn.Module):
@@ -89,10 +103,10 @@ class Generator(nn.Module):
             nn.ModuleList([_conv(two, one, 1), _conv(2 * one, one, 1), Block(one)])
             for one, two in reversed(deeper)
         )
-        self.twice = _larger(first, first // 2)
-        self.full = nn.Sequential(Block(first // 2), _larger(first // 2, 3))
+        self.twice = Larger(first, first // 2)
+        self.full = nn.Sequential(Block(first // 2), Larger(first // 2, 3))
         self.colours = _conv(first, 3, 1)
-        for late in (self.full[1][1], self.colours):  # at first the light alone is seen
+        for late in (self.full[1].conv, self.colours):  # at first the light alone is seen
             nn.init.zeros_(late.weight)
 
     def forward(self, given: torch.Tensor, shift: tuple[int, int] = (0, 0)) -> torch.Tensor:
@@ -207,8 +221,11 @@ class Features(nn.Module):
         places = [
             1 - F.cosine_similarity(a, b, dim=1).mean() for a, b in zip(seen, wanted, strict=True)
         ]
-        alike = (self.whole(seen) * self.whole(wanted)).sum(dim=1).mean()
-        return sum(places) / (len(places) + HEAD) + 1 - alike
+        return sum(places) / (len(places) + HEAD) + self.wholes_apart(seen, wanted)
+
+    def wholes_apart(self, seen: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tensor:
+        """Mean distance of what is seen, wherever it is, 0 to about 1."""
+        return 1 - (self.whole(seen) * self.whole(wanted)).sum(dim=1).mean()
 
     def whole(self, found: list[torch.Tensor]) -> torch.Tensor:
         """What is seen of pictures, wherever it is: unit vectors (n, d) of all depths and the head.
