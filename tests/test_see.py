@@ -43,8 +43,8 @@ from lab.see import (
 from lab.see.checkpoints import write_model
 from lab.see.degrade import clouds, dimmed, edges, grey, jittered, pair, reduced, stranger, view
 from lab.see.images import Images
-from lab.see.learner import Learner, _follow
-from lab.see.networks import TILE, Discriminator, Features, Generator
+from lab.see.learner import Learner, _follow, _typical
+from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import Workspace
 from lab.video import FilmError, Reader, probe, samples
 
@@ -320,12 +320,18 @@ def test_a_picture_is_as_far_from_a_kind_as_from_the_nearest_of_it():
     found = features(torch.nn.functional.interpolate(small, (64, 64), mode="bicubic").clamp(0, 1))
     whole = features.whole(found)
     assert torch.allclose(whole.norm(dim=1), torch.ones(6), atol=1e-5)
-    assert float(features.unlike(found, whole[:1].repeat(3, 1))) == pytest.approx(
-        float((1 - whole @ whole[0]).mean()), abs=1e-5
-    )
-    one, far = [depth[:1] for depth in found], 1 - whole[1:] @ whole[0]
-    assert 0 <= float(features.unlike(one, whole)) < float(far.min()) / 2
-    assert float(far.min()) <= float(features.unlike(one, whole[1:])) < float(far.mean())
+    assert torch.allclose(unlike(whole, whole[:1].repeat(3, 1)), 1 - whole @ whole[0], atol=1e-5)
+    far = 1 - whole[1:] @ whole[0]
+    assert float(unlike(whole[:1], whole)) < float(far.min()) / 2
+    assert float(far.min()) <= float(unlike(whole[:1], whole[1:])) < float(far.mean())
+
+
+def test_a_kind_is_from_itself_as_far_as_an_image_is_from_another():
+    # Three images of two views each: two are alike, the third is at right angles to both.
+    x, y, z = torch.eye(3)
+    kind = torch.stack([torch.stack(one) for one in ([x, x], [x, x], [y, y])])
+    assert _typical(kind) == pytest.approx((0 + 0 + 1) / 3, abs=1e-5)
+    assert float(unlike(z[None], kind.flatten(0, 1))) == pytest.approx(1)
 
 
 # Learning.

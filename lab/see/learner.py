@@ -27,14 +27,14 @@ from lab.see.checkpoints import (
 )
 from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
 from lab.see.images import Images, SeeError, split
-from lab.see.networks import TILE, Discriminator, Features, Generator
+from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import write_whole
 
 LOSSES = ("step", "pixels", "features", "kind", "adversarial", "discriminator", "held_out")
 LOOKED_AT = 16  # held-out images by which progress is told
 CALM = 1000  # steps from which on it learns the slower, the more it has learnt
-KNOWN = 256  # views of the kind's images, at most, that what has no target is compared with
-VIEWS = 4  # of them, of an image
+KNOWN = 64  # of the kind's images, at most, that what has no target is compared with
+VIEWS = 4  # of each of them
 SHOWN = 8  # of them, on the strip
 
 
@@ -59,7 +59,7 @@ class Training(Recipe):
     warm: int = Field(200, ge=0, description="steps before the discriminator has a say")
     every: int = Field(100, ge=1, description="steps from one checkpoint to the next")
     patience: int = Field(
-        15, ge=1, description="checkpoints without progress on held-out images before it ends"
+        30, ge=1, description="checkpoints without progress on held-out images before it ends"
     )
 
 
@@ -89,6 +89,7 @@ class Learner:
         self.judging = torch.optim.Adam(self.discriminator.parameters(), **adam)
         self.rng = np.random.default_rng(settings.seed)
         self.kind = self._known()
+        self.typical = _typical(self.kind)
         self.losses: list[tuple[float, ...]] = []
         self.seconds, self.since = 0.0, time.monotonic()
         self.saved = -1
@@ -143,15 +144,14 @@ class Learner:
 
     @torch.no_grad()
     def _known(self) -> torch.Tensor:
-        """What the kind looks like: `Features.whole` of views of its images, drawn once."""
+        """What the kind looks like: `Features.whole` of views of its images, (images, views, d)."""
         rng, size = np.random.default_rng(self.settings.seed), self.settings.size
         pictures, found = self.images.pictures, []
-        count = min(KNOWN, VIEWS * len(pictures))
-        for k in range(count):
-            one = view(pictures[k * len(pictures) // count], size, self.settings, rng)
-            _, target = self._tensors([grey(one)], [one])
+        for k in np.linspace(0, len(pictures) - 1, min(KNOWN, len(pictures))).astype(int):
+            views = [view(pictures[k], size, self.settings, rng) for _ in range(VIEWS)]
+            _, target = self._tensors([grey(one) for one in views], views)
             found.append(self.features.whole(self.features(target)))
-        return torch.cat(found)
+        return torch.stack(found)
 
     def _learn(self, given: torch.Tensor, target: torch.Tensor) -> list[float]:
         """One step of both networks; of what is given, those with a target come first."""
@@ -170,7 +170,9 @@ class Learner:
         features = self.features.apart([one[:own] for one in made], wanted)
         kind = adversarial = judged = given.new_zeros(())
         if len(given) > own:
-            kind = self.features.unlike([one[own:] for one in made], self.kind)
+            whole = self.features.whole([one[own:] for one in made])
+            # Nearer than they are to one another, all would become the same picture.
+            kind = F.relu(unlike(whole, self.kind.flatten(0, 1)) - self.typical).mean()
         if heard:
             adversarial = -_mean(self._said(seen, made))
         total = weights.pixels * pixels + weights.features * features + weights.kind * kind
@@ -286,6 +288,12 @@ class Learner:
 def _mean(said: list[torch.Tensor]) -> torch.Tensor:
     """The mean of what was said, every depth counting the same."""
     return torch.stack([one.mean() for one in said]).mean()
+
+
+def _typical(kind: torch.Tensor) -> float:
+    """How far images of a kind, (images, views, d) of `Features.whole`, are from the others."""
+    rest = [torch.cat([kind[:k], kind[k + 1 :]]).flatten(0, 1) for k in range(len(kind))]
+    return torch.stack([unlike(*both) for both in zip(kind, rest, strict=True)]).mean().item()
 
 
 def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:

@@ -238,7 +238,8 @@ class Features(nn.Module):
         parts = [(w / sum(weights)) ** 0.5 * one for w, one in zip(weights, means, strict=True)]
         return torch.cat(parts, dim=1)
 
-    def unlike(self, seen: list[torch.Tensor], known: torch.Tensor) -> torch.Tensor:
-        """Mean distance of pictures from the nearest of a kind, (m, d) of `whole`; 0 to about 1."""
-        alike = self.whole(seen) @ known.T
-        return 1 - (torch.softmax(alike / NEAR, dim=1) * alike).sum(dim=1).mean()
+
+def unlike(whole: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Distances of pictures from the nearest of others, both of `Features.whole`: 0 to about 1."""
+    alike = whole @ known.T
+    return 1 - (torch.softmax(alike / NEAR, dim=1) * alike).sum(dim=1)
