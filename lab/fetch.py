@@ -79,8 +79,17 @@ class Fetched:
 
 
 def open_session() -> ArchiveSession:
-    """A way to archive.org; with the keys that `ia configure` wrote, where it did."""
-    session = ArchiveSession(http_adapter_kwargs={"max_retries": PATIENCE})
+    """A way to archive.org; with the keys that `ia configure` wrote, where it did.
+
+    Raises
+    ------
+    FetchError
+        If half a pair of keys is set in the environment.
+    """
+    try:
+        session = ArchiveSession(http_adapter_kwargs={"max_retries": PATIENCE})
+    except ValueError as error:
+        raise FetchError("archive.org", str(error)) from error
     for start in ("https://", "http://"):  # films lie on machines with other names
         session.mount(start, HTTPAdapter(max_retries=PATIENCE))
     return session
@@ -184,6 +193,11 @@ def best_file(files: Iterable[File]) -> File | None:
     an MPEG-4 of 320 x 240, and MPEG-2 from a DVD before the latter. Of equals the widest is
     taken, and the smallest of those.
 
+    Parameters
+    ----------
+    files : iterable of File
+        As `internetarchive.Item.get_files` gives them.
+
     Returns
     -------
     File or None
@@ -233,17 +247,7 @@ def _number(text: str | None) -> float:
 def _fetch(session, workspace: Workspace, asked: str, head: str, done: Fetched) -> None:
     identifier, name = _parts(asked)
     item = _item(session, identifier)
-    files = list(item.get_files())
-    file = best_file(file for file in files if not name or file.name == name)
-    if file is None:
-        wrong = f"has no film {name!r}" if name else "has no film that everyone may fetch"
-        raise FetchError(asked, f"{wrong}; look at archive.org/download/{identifier}.")
-    several = len({file.metadata.get("original") or file.name for file in _usable(files)})
-    if several > 1 and not name:
-        done.notes.append(
-            f"{identifier} holds {several} videos: {file.name} was taken; another is fetched as "
-            f"{identifier}/FILE, with a name from archive.org/download/{identifier}."
-        )
+    file = _chosen(item, name, done.notes)
     plain = re.sub(r'[\\/:*?"<>|]', "_", file.name).lstrip(".")
     place = workspace.archive / identifier / plain
     part = place.with_name(f".{place.name}.{(file.sha1 or file.md5)[:8]}.part")
@@ -258,6 +262,23 @@ def _fetch(session, workspace: Workspace, asked: str, head: str, done: Fetched) 
     if not stands:
         part.replace(place)
     (done.stood if stands else done.made).append(place)
+
+
+def _chosen(item: Item, name: str, notes: list[str]) -> File:
+    """The file that is named, or else the best; what else the item holds is noted."""
+    listing = f"archive.org/download/{item.identifier}"
+    files = list(item.get_files())
+    best = best_file(file for file in files if not name or file.name == name)
+    if best is None:
+        wrong = f"has no film {name!r}" if name else "has no film that everyone may fetch"
+        raise FetchError(item.identifier, f"{wrong}; look at {listing}.")
+    several = len({file.metadata.get("original") or file.name for file in _usable(files)})
+    if several > 1 and not name:
+        notes.append(
+            f"{item.identifier} holds {several} videos: {best.name} was taken; another is fetched "
+            f"as {item.identifier}/FILE, with a name from {listing}."
+        )
+    return best
 
 
 def _parts(asked: str) -> tuple[str, str]:
@@ -318,8 +339,11 @@ def _plain(value) -> str:
     >>> _plain(["Castle <b>Films</b>", "U.S. Army &amp; Navy"])
     'Castle Films, U.S. Army & Navy'
     """
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+    texts = [
+        re.sub(r"<[^>]*>", " ", str(one or ""))
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    return ", ".join(" ".join(html.unescape(text).split()) for text in texts)
 
 
 def _bring(session: ArchiveSession, file: File, part: Path, head: str) -> None:

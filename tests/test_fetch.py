@@ -505,6 +505,13 @@ def test_what_makes_no_sense_is_refused(archive, workspace, capsys):
     assert not archive.asked("/advancedsearch.php")
 
 
+def test_half_a_pair_of_keys_is_told(monkeypatch, capsys):
+    monkeypatch.setenv("IA_ACCESS_KEY_ID", "mine")
+    monkeypatch.delenv("IA_SECRET_ACCESS_KEY", raising=False)
+    assert lab("fetch", "one") == 1
+    assert "must be set together" in capsys.readouterr().err
+
+
 def test_licences_and_further_films_are_told(archive, workspace, capsys):
     archive.add("bare", {"bare.mp4": FILM}, title="Bare")
     by_nd = "https://creativecommons.org/licenses/by-nd/4.0/"
