@@ -28,7 +28,7 @@ ROOMS = """video store films canvas lettering change cuts shots cutlists motion 
 subject framing channels duplicates flags language looks ingest vocabulary align setups solve
 likeness rules candidates match edit credits presets panels strip soundtrack sheets render posters
 presskit handover studio reel search layout naming scenes favourites see plots atlas page show
-widgets sample cli""".split()  # noqa: SIM905
+widgets fetch sample cli""".split()  # noqa: SIM905
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
