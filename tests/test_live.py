@@ -439,6 +439,7 @@ def test_a_camera_is_seen_live_in_a_browser(tmp_path):
         page.keyboard.press("Home")
         for _ in range(30):
             page.keyboard.press("ArrowRight")
+        assert float(page.input_value("input[data-name=threshold]")) == pytest.approx(0.3)
         sees(page, "([, g]) => g < 5")
         sees(page, "([, g]) => g > 240")
         page.focus("input[data-name=threshold]")
@@ -479,6 +480,12 @@ def test_a_camera_is_seen_live_in_a_browser(tmp_path):
         assert min(lights) < 100 < 140 < max(lights)
         looked = json.loads(video.with_suffix(".json").read_text())["looked"]
         assert looked[0]["through"] == "second" and looked[0]["settings"]["size"] == 96
+        # From a camera that is not there back to the one that is.
+        page.select_option("select[aria-label='Look at']", "this machine's camera")
+        says(page, "connect it")
+        page.select_option("select[aria-label='Look at']", "the browser's camera")
+        sees(page, LIGHT)
+        sees(page, DARK)
         page.click("button:text('Stop')")
         assert wrong == []
         process.send_signal(signal.SIGINT)
