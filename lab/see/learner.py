@@ -35,6 +35,9 @@ LOOKED_AT = 16  # held-out images by which progress is told
 CALM = 1000  # steps from which on it learns the slower, the more it has learnt
 KNOWN = 64  # of the kind's images, at most, that what has no target is compared with
 VIEWS = 4  # of each of them
+TYPICAL = (
+    0.25  # of the kind's views, the part that is nearer to the others than strangers are drawn
+)
 SHOWN = 8  # of them, on the strip
 
 
@@ -291,9 +294,13 @@ def _mean(said: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _typical(kind: torch.Tensor) -> float:
-    """How far images of a kind, (images, views, d) of `Features.whole`, are from the others."""
+    """How far the nearest of a kind, (images, views, d) of `Features.whole`, are from the others.
+
+    What is typical of a kind, not all that is of it, is told from other kinds.
+    """
     rest = [torch.cat([kind[:k], kind[k + 1 :]]).flatten(0, 1) for k in range(len(kind))]
-    return torch.stack([unlike(*both) for both in zip(kind, rest, strict=True)]).mean().item()
+    apart = torch.stack([unlike(*both) for both in zip(kind, rest, strict=True)])
+    return apart.quantile(TYPICAL).item()
 
 
 def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:
