@@ -326,10 +326,12 @@ def test_a_picture_is_as_far_from_a_kind_as_from_the_nearest_of_it():
 
 
 def test_a_kind_is_from_itself_as_far_as_an_image_is_from_another():
-    # Three images of two views each: two are alike, the third is at right angles to both.
-    x, y, z = torch.eye(3)
-    kind = torch.stack([torch.stack(one) for one in ([x, x], [x, x], [y, y])])
-    assert _typical(kind) == pytest.approx((0 + 0 + 1) / 3, abs=1e-5)
+    # Four images of two views each: two are alike, two at right angles to all; at a quarter of
+    # the distances 0, 0, 0, 0, 1, 1, 1, 1 is 0, and of one alike and three others, 1.
+    x, y, z, w = torch.eye(4)
+    kind = torch.stack([torch.stack(one) for one in ([x, x], [x, x], [y, y], [w, w])])
+    assert _typical(kind) == pytest.approx(0, abs=1e-5)
+    assert _typical(kind[1:]) == pytest.approx(1, abs=1e-5)
     assert float(unlike(z[None], kind.flatten(0, 1))) == pytest.approx(1)
 
 

@@ -304,12 +304,12 @@ def _typical(kind: torch.Tensor) -> float:
 
 
 def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:
-    """A running mean of weights, of about the last fifth of all steps.
+    """A running mean of weights, of about the last ninth of all steps.
 
     A part of all steps, not a number of them, as of Karras et al. 2024
     (https://arxiv.org/abs/2312.02696).
     """
-    torch._foreach_lerp_(average, now, 5 / (6 + float(count)))
+    torch._foreach_lerp_(average, now, 9 / (10 + float(count)))
 
 
 def _pictures(batch: torch.Tensor) -> np.ndarray:
