@@ -27,7 +27,7 @@ from lab.see import (
     see_shot,
     step,
 )
-from lab.see.checkpoints import write_model
+from lab.see.checkpoints import VERSION, write_model
 from lab.see.degrade import grey
 from lab.see.films import survey
 from lab.see.networks import Generator
@@ -291,7 +291,7 @@ def test_bars_are_gone_on_both_sides(tmp_path):
 def model(tmp_path):
     """The folder of a network that was never trained."""
     torch.manual_seed(0)
-    card = {"version": 1, "settings": Training().model_dump(), "sources": []}
+    card = {"version": VERSION, "settings": Training().model_dump(), "sources": []}
     write_model(tmp_path / "the sea", Generator().state_dict(), card)
     return str(tmp_path / "the sea")
 
