@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,17 @@ class Credit:
     licence: str = ""
 
 
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """A folder's files of some kinds, searched to its depth, in alphabetical order, none hidden."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in suffixes
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
+
+
 def find_films(paths: Iterable) -> list[Path]:
     """Film files named by `paths`, folders searched to their depth.
 
@@ -55,13 +66,7 @@ def find_films(paths: Iterable) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            inside = [
-                file
-                for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in SUFFIXES
-                and file.is_file()
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            ]
+            inside = files_below(path, SUFFIXES)
             if not inside:
                 raise FilmError(path, "holds no films; put films there or name another folder.")
         elif path.exists():

@@ -15,7 +15,7 @@ from lab.edit import Edit
 from lab.ingest import load_archive, load_films, thumbnail_path
 from lab.language import caption, clock
 from lab.plots import losses
-from lab.see import Images, Training, read_losses, train
+from lab.see import Images, Training, train
 from lab.sheets import contact_sheet
 from lab.store import Workspace
 from lab.studio import Studio
@@ -152,10 +152,10 @@ def learning(images: Images, out, settings: Training | None = None, **until) -> 
     """
     strip, curves = display(HTML(""), display_id=True), display(HTML(""), display_id=True)
 
-    def draw() -> None:
+    def draw(table: pd.DataFrame) -> None:
         told = "by row: what is shown, what is seen in it, what there is; images held out"
         strip.update(Image(Path(out) / "strip.png", alt=told))
-        curves.update(losses(read_losses(out)))
+        curves.update(losses(table))
 
     return train(images, out, settings, watch=draw, **until)
 

@@ -26,7 +26,6 @@ from lab.see import train as train_on
 from lab.see.films import SHOT, STAYS
 from lab.see.images import EVERY
 from lab.store import Workspace
-from lab.widgets.stage import serve
 
 BESIDE = [name for name, one in PRESETS.items() if len(one.shows) == 2]
 ANSWERS_OWN = ("seen", "blend", "archive_sound")  # settings of a video with answers
@@ -148,6 +147,8 @@ def _make_sense(args, looks: dict, pictures: bool, shot: bool) -> None:
 
 
 def live(args) -> str:
+    from lab.widgets.stage import serve  # widgets take long to import, and no other verb needs them
+
     looking = Looking(**given(args, Looking))
     session = open_session(args.model, Workspace(args.work), args.inputs, looking=looking)
 

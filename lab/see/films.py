@@ -249,7 +249,7 @@ def _see(
 ) -> int:
     """Write what is seen of a film, or of the seconds of a span; gives the number of frames."""
     info, begin = probe(path), span[0] if span else None
-    size = _read_at(shape(path, found.crop), settings)
+    size = read_at(shape(path, found.crop), settings.size / settings.crop)
     frames: Iterable[Frame] = Reader(path, size=size, pixels="rgb24", crop=found.crop, start=begin)
     if span:
         frames = takewhile(lambda frame: float(frame.time) < span[1] - EPSILON, frames)
@@ -286,9 +286,9 @@ def _seen(
         yield frame.time, image
 
 
-def _read_at(whole: tuple[float, float], settings: Looking) -> tuple[int, int]:
-    """The size at which a film is read: no larger than is needed."""
-    scale = min(1.0, settings.size / (settings.crop * min(whole)))
+def read_at(whole: tuple[float, float], side: float) -> tuple[int, int]:
+    """The size at which a film is read: its shorter side no larger than is needed."""
+    scale = min(1.0, side / min(whole))
     return even(whole[0] * scale), even(whole[1] * scale)
 
 

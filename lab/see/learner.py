@@ -116,6 +116,12 @@ class Learner:
         return len(self.losses)
 
     @property
+    def table(self) -> pd.DataFrame:
+        """The losses, a row a step, as `lab.see.train` returns them."""
+        rows = np.array(self.losses, np.float64).reshape(-1, len(LOSSES))
+        return pd.DataFrame(rows, columns=list(LOSSES)).astype({"step": int})
+
+    @property
     def rate(self) -> float:
         """How fast it learns now: the slower, the more it has learnt (Karras et al. 2024).
 
@@ -237,13 +243,14 @@ class Learner:
             time.monotonic(),
             self.count,
         )
-        table = np.array(self.losses, np.float64).reshape(-1, len(LOSSES))
+        table = self.table
         told = self._card() | {"rng": self.rng.bit_generator.state}
         # The state comes last: where there is one, there is a model.
         write_model(self.out, self.average.module.state_dict(), self._card())
-        write_arrays_whole(self.out / STATE, flat(self.parts) | {"losses": table}, told)
-        csv = pd.DataFrame(table, columns=list(LOSSES)).astype({"step": int}).to_csv(index=False)
-        write_whole(self.out / "losses.csv", csv)
+        write_arrays_whole(
+            self.out / STATE, flat(self.parts) | {"losses": table.to_numpy(np.float64)}, told
+        )
+        write_whole(self.out / "losses.csv", table.to_csv(index=False))
 
     def _card(self) -> dict:
         return {

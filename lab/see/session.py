@@ -242,6 +242,8 @@ class Session:
             elif self.recording is not None:
                 self.recording.add(image, now)
         except WriteError:
+            if self.recording is not None:
+                self.recording.discard()
             self.recording = self.wanted = None
             raise
 

@@ -16,9 +16,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from lab.canvas import even
 from lab.films import find_films
-from lab.see.films import SHOT, find_shot
+from lab.see.films import SHOT, find_shot, read_at
 from lab.see.images import SeeError, open_picture, stills
 from lab.store import Workspace
 from lab.video import Frame, Player, probe
@@ -124,8 +123,7 @@ class Playing:
         self.path, self.clock, self.wait = path, clock, wait
         self.start = info.t0 if start is None else start
         self.end = info.t0 + info.duration if end is None else end
-        scale = min(1.0, SIDE / min(info.width, info.height))
-        self.size = even(info.width * scale), even(info.height * scale)
+        self.size = read_at((info.width, info.height), SIDE)
         self.player: Player | None = None
         self.shown: Frame | None = None
         self._begin()

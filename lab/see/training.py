@@ -20,7 +20,7 @@ def train(
     *,
     minutes: float = 20,
     steps: int | None = None,
-    watch: Callable[[], None] | None = None,
+    watch: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
     """Train a network on images of one kind; where it was begun, go on.
 
@@ -40,7 +40,7 @@ def train(
     steps : int, optional
         After which it ends in any case, earlier ones counted in.
     watch : callable, optional
-        Is called whenever the folder was renewed.
+        Is given the losses so far whenever the folder was renewed.
 
     Returns
     -------
@@ -71,12 +71,12 @@ def train(
         while not learner.ends(minutes, steps):
             learner.step()
             if watch and learner.saved == learner.count:
-                watch()
+                watch(learner.table)
             bar.n = min(1.0, learner.done(minutes, steps))
             bar.set_postfix(learner.told(), refresh=False)
             bar.update(0)
     learner.save()
-    return read_losses(out)
+    return learner.table
 
 
 def read_losses(folder) -> pd.DataFrame:
