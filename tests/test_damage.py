@@ -89,9 +89,11 @@ def what_was_cut_off_is_known(folder, formats, tenths, workspace, problems):
                 continue  # not a frame of it was left
             times = load_frames(workspace, film_id)["times"]
             assert len(times) < FRAMES
-            begin, end = problems.lost[str(path)][-1]
-            assert end == pytest.approx(float(END), abs=0.05)  # AVI's clock begins a frame late
             step = np.median(np.diff(times)) if len(times) > 1 else 0.04
+            if END - times[-1] - step < 0.15:
+                continue  # so little that a file may promise it
+            begin, end = problems.lost[str(path)][-1]
+            assert end == pytest.approx(float(END), abs=1e-3)
             assert begin == pytest.approx(times[-1] + step, abs=2e-3)
             assert f"{begin:.2f} to {end:.2f} s" in problems.what[str(path)]
 

@@ -375,7 +375,7 @@ class Reader:
                         return
         with open_film(self.path) as container:
             stream = video_stream(container, self.path)
-            self.promised = _promised(stream)
+            self.promised = _promised(container, stream)
             for pts, picture in _ticks(stream, self._pictures(container, stream)):
                 yield pts * stream.time_base, picture, stream
 
@@ -426,8 +426,14 @@ def _decoded(stream, packet: av.Packet | None) -> list[av.VideoFrame]:
     return stream.decode(packet) if packet else stream.codec_context.decode(None)
 
 
-def _promised(stream) -> float | None:
-    """When a stream ends, seconds, by the word of the file; Matroska keeps that in a tag."""
+def _promised(container, stream) -> float | None:
+    """When a stream ends, seconds, by the word of the file.
+
+    FFmpeg works AVI's duration out of what is left of the file; its head counts frames. Matroska
+    has a tag.
+    """
+    if container.format.name == "avi" and stream.frames and stream.average_rate:
+        return float(stream.frames / stream.average_rate)
     if stream.duration is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
