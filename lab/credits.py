@@ -219,8 +219,8 @@ def doubts(films: list[Cited]) -> list[str]:
     if bare:
         told.append(
             f"no licence is known of {_several(bare)}: find out whether you may show "
-            f"{'it' if len(bare) == 1 else 'them'}, write it into credits.csv beside the films, "
-            "and run `lab match` again."
+            f"{'it' if len(bare) == 1 else 'them'}, and write it into credits.csv beside the "
+            "films, where `lab match` reads it."
         )
     under: dict[tuple[str, str], list[FilmEntry]] = {}
     for one in films:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import os
 import re
 import stat
@@ -16,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.store import Workspace, read_json, write_json
+from lab.store import Workspace, read_json, write_json, write_whole
 from lab.video import FilmError
 
 SUFFIXES = set(
@@ -133,6 +134,37 @@ def credit_of(path) -> Credit:
     if year and year.start() > 0:
         title = (title[: year.start()] + title[year.end() :]).strip(" -,")
     return Credit(title=title, year=year.group(1) if year else "")
+
+
+def add_credit(path, credit: Credit) -> None:
+    """Write what is known of a film to the ``credits.csv`` beside it.
+
+    A row that is there already stays as it is: someone may have written it by hand.
+
+    Raises
+    ------
+    FilmError
+        If the file that is there is no table.
+    """
+    path = Path(path)
+    table = path.parent / CREDITS
+    columns, rows = ["file", *Credit.__dataclass_fields__], []
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = list(dict.fromkeys([*(reader.fieldnames or []), *columns]))
+            rows = list(reader)
+    except FileNotFoundError:
+        pass
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise FilmError(table, f"is no table ({error}); save it as CSV, in UTF-8.") from error
+    if any(row.get("file") == path.name for row in rows):
+        return
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*rows, {"file": path.name, **vars(credit)}])
+    write_whole(table, text.getvalue())
 
 
 def named(film) -> str:

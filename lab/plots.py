@@ -19,7 +19,7 @@ GREY, STRONG, ORANGE = "#9aa0a6", "#2a6f97", "#c8553d"
 COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a5195 #8a8a2b".split()  # noqa: SIM905
 SHAPES = "circle square diamond cross x triangle-up star pentagon hourglass".split()  # noqa: SIM905
 SYMBOLS = "●■◆✚✖▲★⬟⧗"  # the same shapes, as they are written
-LOSSES = ("pixels", "features", "adversarial", "discriminator")
+LOSSES = ("pixels", "features", "kind", "adversarial", "discriminator")
 ALONE = 0.25  # company, below which a shot of one film is alone
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
-from IPython.display import HTML, Image
+from IPython.display import HTML, Image, display
 
 from lab.edit import Edit
 from lab.ingest import load_archive, load_films, thumbnail_path
 from lab.language import caption, clock
+from lab.plots import losses
+from lab.see import Images, Training, read_losses, train
 from lab.sheets import contact_sheet
 from lab.store import Workspace
 from lab.studio import Studio
@@ -133,6 +135,29 @@ def play(path, width: int = 960) -> HTML:
 def picture(path, told: str, width: int = 640) -> HTML:
     """A picture from where it lies, still or moving; `told` is what a screen reader says of it."""
     return HTML(f'<img src="{url(path)}" alt="{html.escape(told)}" width="{width}">')
+
+
+def learning(images: Images, out, settings: Training | None = None, **until) -> pd.DataFrame:
+    """Train a network, as `lab.see.train` does, and draw how it does as it goes.
+
+    Parameters
+    ----------
+    images, out, settings, **until
+        As of `lab.see.train`.
+
+    Returns
+    -------
+    DataFrame
+        The losses, a row a step.
+    """
+    strip, curves = display(HTML(""), display_id=True), display(HTML(""), display_id=True)
+
+    def draw() -> None:
+        told = "by row: what is shown, what is seen in it, what there is; images held out"
+        strip.update(Image(Path(out) / "strip.png", alt=told))
+        curves.update(losses(read_losses(out)))
+
+    return train(images, out, settings, watch=draw, **until)
 
 
 def _figure(picture: Path, text: str, words: str) -> str:

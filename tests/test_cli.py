@@ -227,7 +227,7 @@ def test_weights_are_checked(house, capsys):
 
 
 def test_every_verb_has_help_and_the_doctor_is_well(capsys, tmp_path):
-    verbs = "demo ingest films problems store shots map favourites search match render doctor"
+    verbs = "demo fetch ingest films problems store shots map favourites search match render doctor"
     for verb in verbs.split():
         with pytest.raises(SystemExit) as ended:
             lab(verb, "--help")

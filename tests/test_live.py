@@ -10,17 +10,31 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
 import torch
+from test_answering import frames, house  # noqa: F401 (fixtures)
 from test_see import flat, stills
 from test_widgets import lab, run_all  # noqa: F401 (fixtures)
 
+from lab.ingest import load_archive
 from lab.sample import numbered_film
-from lab.see import Camera, Looking, Model, Playing, Recipe, Recording, SeeError, Session, Slides
+from lab.see import (
+    Answering,
+    Camera,
+    Looking,
+    Model,
+    Playing,
+    Recipe,
+    Recording,
+    SeeError,
+    Session,
+    Slides,
+)
 from lab.see.checkpoints import VERSION, write_model
 from lab.see.networks import Generator
 from lab.see.session import fields, open_session
@@ -69,6 +83,15 @@ def clock():
 def session(tmp_path, clock):
     models = {"red": glass(1.0, 0.0, 0.0), "blue": glass(0.0, 0.0, 1.0)}
     return Session(models, out=tmp_path / "out", looking=PLAIN, clock=clock)
+
+
+def write_network(folder, colour=(0, 0, 0)):
+    """A network as a training writes it, that adds a colour to the light."""
+    network = Generator()
+    with torch.no_grad():
+        network.colours.bias[:] = torch.tensor(colour)
+    card = {"version": VERSION, "settings": Recipe(reduction=1).model_dump()}
+    write_model(folder, network.state_dict(), card)
 
 
 def jpeg(picture):
@@ -139,6 +162,36 @@ def test_what_is_no_picture_is_told(session):
     assert "is no picture" in answer["said"]
 
 
+def test_an_archive_answers_in_the_same_session(house, frames, tmp_path, clock):  # noqa: F811
+    write_network(tmp_path / "models" / "glass")
+    session = open_session(tmp_path / "models", house, looking=PLAIN)
+    session.clock = clock
+    assert session.choices == ["glass", "the archive"]
+    told = session.act({"do": "through", "name": "the archive"})[0]["told"]
+    assert not told["network"] and {one["name"] for one in told["fields"]} == set(
+        Answering.model_fields
+    )
+    session.act({"do": "set", "name": "grid", "value": False})
+    asked = {"do": "see", "number": 1, "panes": ["camera", "processed", "seen"]}
+    for clock.now in (0.0, 0.1):
+        answer, pictures = session.act(asked, [jpeg(frames["two.mp4"][36])])
+    assert answer["panes"] == ["camera", "seen"] and len(pictures) == 2
+    assert answer["captions"][0].startswith("two  0:0")
+    told = session.act({"do": "through", "name": "glass"})[0]["told"]
+    assert told["network"] and told["settings"]["size"] == 64
+    assert session.act(asked, [jpeg(flat(100))])[0]["captions"] == []
+
+
+def test_a_shot_of_the_archive_can_be_looked_at(house, frames):  # noqa: F811
+    seen = load_archive(house)
+    shot = seen.shots[seen.shots["index"] == 2].iloc[0]
+    name = Path(seen.films.set_index("film_id").path[shot.film_id]).name
+    source = openers([shot.shot_id], house)[shot.shot_id]()
+    np.testing.assert_array_equal(source.newest(), frames[name][48])
+    with pytest.raises(SeeError, match="nor a shot"):
+        openers(["0123456789ab-0-100"], house)
+
+
 def test_controls_are_made_from_the_settings():
     made = {field["name"]: field for field in fields(Looking)}
     assert set(made) == set(Looking.model_fields)
@@ -194,7 +247,7 @@ def test_inputs_are_found_by_name(tmp_path, clock):
     (tmp_path / "films").mkdir()
     for name in "ab":
         numbered_film(tmp_path / "films" / f"{name}.mp4", [12])
-    found = openers([tmp_path / "pictures", tmp_path / "films"])
+    found = openers([tmp_path / "pictures", tmp_path / "films"], Workspace(tmp_path))
     assert list(found) == ["pictures", "a.mp4", "b.mp4"]
     assert isinstance(found["pictures"](), Slides) and isinstance(found["b.mp4"](), Playing)
 
@@ -252,9 +305,9 @@ def test_a_recording_has_the_times_the_settings_and_the_card(session, clock):
     assert not answer["told"]["recording"]
     (video,) = session.out.glob("seen *.mp4")
     assert answer["kept"] == str(video) and str(video) in answer["said"]
-    frames = list(Reader(video))
-    assert [round(float(frame.time), 3) for frame in frames] == [0, 0.1, 0.4, 1.0]
-    assert [round(frame.picture.to_ndarray()[:64].mean()) for frame in frames[:2]] == [
+    shown = list(Reader(video))
+    assert [round(float(frame.time), 3) for frame in shown] == [0, 0.1, 0.4, 1.0]
+    assert [round(frame.picture.to_ndarray()[:64].mean()) for frame in shown[:2]] == [
         pytest.approx(16 + 219 * 0.2126 * value / 255, abs=3) for value in (200, 100)
     ]
     looked = json.loads(video.with_suffix(".json").read_text())["looked"]
@@ -266,9 +319,9 @@ def test_pictures_of_another_shape_are_fitted_into_a_recording(tmp_path):
     recording = Recording(tmp_path / "kept.mp4", flat(255, 64), 0)
     recording.add(np.full((64, 128, 3), 255, np.uint8), 1)
     recording.finish(2)
-    frames = [frame.picture.to_ndarray()[:64] for frame in Reader(tmp_path / "kept.mp4")]
-    assert [frame.shape for frame in frames] == [(64, 64)] * 3
-    assert frames[0].mean() > 230 and frames[1][32].mean() > 230 and frames[1][4].mean() < 20
+    shown = [frame.picture.to_ndarray()[:64] for frame in Reader(tmp_path / "kept.mp4")]
+    assert [picture.shape for picture in shown] == [(64, 64)] * 3
+    assert shown[0].mean() > 230 and shown[1][32].mean() > 230 and shown[1][4].mean() < 20
 
 
 def test_a_recording_that_cannot_be_written_is_told_and_looking_goes_on(session, tmp_path):
@@ -327,12 +380,8 @@ def watching(path):
 @contextmanager
 def stage(folder, *inputs):
     """`lab see live` on models that are written here; its page's address, and the process."""
-    for name in ("first", "second"):
-        network = Generator()
-        with torch.no_grad():  # beside the light, each has a colour of its own
-            network.colours.bias[:] = torch.tensor([0.3, 0, 0] if name == "first" else [0, 0, 0.3])
-        card = {"version": VERSION, "settings": Recipe(reduction=1).model_dump()}
-        write_model(folder / "models" / name, network.state_dict(), card)
+    write_network(folder / "models" / "first", [0.3, 0, 0])
+    write_network(folder / "models" / "second", [0, 0, 0.3])
     words = ["see", "live", "--no-browser", "--model", str(folder / "models")]
     words += ["--work", str(folder / "data"), "--size", "96", "--before", "0", "--after", "0"]
     process = subprocess.Popen(
@@ -390,6 +439,7 @@ def test_a_camera_is_seen_live_in_a_browser(tmp_path):
         page.keyboard.press("Home")
         for _ in range(30):
             page.keyboard.press("ArrowRight")
+        assert float(page.input_value("input[data-name=threshold]")) == pytest.approx(0.3)
         sees(page, "([, g]) => g < 5")
         sees(page, "([, g]) => g > 240")
         page.focus("input[data-name=threshold]")
@@ -430,6 +480,12 @@ def test_a_camera_is_seen_live_in_a_browser(tmp_path):
         assert min(lights) < 100 < 140 < max(lights)
         looked = json.loads(video.with_suffix(".json").read_text())["looked"]
         assert looked[0]["through"] == "second" and looked[0]["settings"]["size"] == 96
+        # From a camera that is not there back to the one that is.
+        page.select_option("select[aria-label='Look at']", "this machine's camera")
+        says(page, "connect it")
+        page.select_option("select[aria-label='Look at']", "the browser's camera")
+        sees(page, LIGHT)
+        sees(page, DARK)
         page.click("button:text('Stop')")
         assert wrong == []
         process.send_signal(signal.SIGINT)

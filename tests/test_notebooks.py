@@ -79,7 +79,7 @@ def shows_what_leaves_the_house(shown, tmp_path):
 def shows_what_a_network_learnt_and_sees(shown, tmp_path):
     demo = tmp_path / "data" / "demo"
     assert "jupyter.widget-view+json" in shown and "application/vnd.plotly" in shown
-    assert shown.count("<img src=") == 1 and shown.count("<video src=") == 1
+    assert "image/png" in shown and shown.count("<video src=") == 1
     assert (demo / "models" / "scene" / "model.safetensors").exists()
     assert probe(demo / "out" / "as-it-sees.mp4").width == 1920
 

@@ -28,7 +28,7 @@ ROOMS = """video store apart films canvas lettering change cuts shots cutlists m
 faces subject framing channels duplicates flags language looks ingest inventory vocabulary align
 setups solve likeness rules candidates match edit credits presets panels strip soundtrack sheets
 render posters presskit handover studio reel search layout naming scenes favourites see plots atlas
-page show widgets sample cli""".split()  # noqa: SIM905
+page show widgets fetch sample cli""".split()  # noqa: SIM905
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 

@@ -39,10 +39,11 @@ from lab.see import (
     step,
     train,
 )
-from lab.see.checkpoints import write_model
-from lab.see.degrade import dimmed, edges, grey, jittered, pair, reduced, stranger, view
+from lab.see.checkpoints import VERSION, write_model
+from lab.see.degrade import clouds, dimmed, edges, grey, jittered, pair, reduced, stranger, view
 from lab.see.images import Images
-from lab.see.networks import Discriminator, Features, Generator
+from lab.see.learner import Learner, _follow, _typical
+from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import Workspace
 from lab.video import FilmError, probe
 
@@ -143,6 +144,13 @@ def test_strangers_are_no_pictures_of_the_kind_and_the_same_seed_gives_the_same(
     assert ways == {0, 1, 2, 3}
     assert np.mean([np.abs(np.diff(one)).max() > 0.1 for one in made]) > 0.3
     assert np.array_equal(made[7], stranger(picture, 64, recipe, np.random.default_rng(7)))
+
+
+def test_clouds_are_the_stronger_the_larger_they_are():
+    made = [clouds(64, np.random.default_rng(seed)) for seed in range(20)]
+    power = np.mean([np.abs(np.fft.fft2(one - one.mean())) ** 2 for one in made], axis=0)[0]
+    assert power[1] > 4 * power[4] > 16 * power[16] > 0
+    assert all(one.dtype == np.float32 and 0 <= one.min() < one.max() <= 1 for one in made)
 
 
 def stripes_of_light():
@@ -268,6 +276,21 @@ def test_the_generator_takes_any_size_and_looks_at_all_of_it():
     assert change[56:72, 56:72].max() > 0 and change[:16].max() < change[56:72].max()
 
 
+def test_texture_of_flat_light_grows_from_grain_that_stands_still():
+    torch.manual_seed(0)
+    network, given = Generator().eval(), torch.full((1, 1, 4 * TILE + 128, 128), 0.5)
+    torch.nn.init.normal_(network.full[1].conv.weight, std=0.1)
+    with torch.inference_mode():
+        seen = network(given)[0, :, 64:-64, 64]
+        assert torch.equal(seen, network(given)[0, :, 64:-64, 64])
+        moved = network(given, (8, 0))[0, :, 64:-64, 64]  # it thinks in strides of eight
+        assert torch.allclose(moved[:, 32:], seen[:, :-32], atol=1e-4)
+        network.grain.zero_()
+        # Without it there is none, and no lattice of shuffled pixels either.
+        bare = network(given)[0, :, 64:-64, 64]
+    assert torch.allclose(bare, bare[:, :1], atol=1e-4) and seen.std(dim=1).min() > 0.01
+
+
 def test_the_discriminator_speaks_of_every_patch_at_every_depth():
     features, pictures = Features(), torch.rand(2, 3, 160, 160)
     seen = features(pictures)
@@ -290,7 +313,45 @@ def test_features_are_nearer_for_a_picture_and_its_like():
     assert all(not weight.requires_grad for weight in features.parameters())
 
 
+def test_a_picture_is_as_far_from_a_kind_as_from_the_nearest_of_it():
+    rng, features = np.random.default_rng(0), Features()
+    small = torch.from_numpy(rng.random((6, 3, 5, 5), np.float32))
+    found = features(torch.nn.functional.interpolate(small, (64, 64), mode="bicubic").clamp(0, 1))
+    whole = features.whole(found)
+    assert torch.allclose(whole.norm(dim=1), torch.ones(6), atol=1e-5)
+    assert torch.allclose(unlike(whole, whole[:1].repeat(3, 1)), 1 - whole @ whole[0], atol=1e-5)
+    far = 1 - whole[1:] @ whole[0]
+    assert float(unlike(whole[:1], whole)) < float(far.min()) / 2
+    assert float(far.min()) <= float(unlike(whole[:1], whole[1:])) < float(far.mean())
+
+
+def test_a_kind_is_from_itself_as_far_as_an_image_is_from_another():
+    # Four images of two views each: two are alike, two at right angles to all; at a quarter of
+    # the distances 0, 0, 0, 0, 1, 1, 1, 1 is 0, and of one alike and three others, 1.
+    x, y, z, w = torch.eye(4)
+    kind = torch.stack([torch.stack(one) for one in ([x, x], [x, x], [y, y], [w, w])])
+    assert _typical(kind) == pytest.approx(0, abs=1e-5)
+    assert _typical(kind[1:]) == pytest.approx(1, abs=1e-5)
+    assert float(unlike(z[None], kind.flatten(0, 1))) == pytest.approx(1)
+
+
 # Learning.
+
+
+def test_it_learns_the_slower_the_more_it_has_learnt(tmp_path):
+    learner = Learner(read_folder(stills(tmp_path / "sea"), 64), tmp_path, TINY)
+    rates = []
+    for count in (0, 1000, 4000):
+        learner.losses = [(0.0,)] * count
+        rates.append(learner.rate / TINY.rate)
+    assert rates == [1, 1, 0.5]
+
+
+def test_what_is_looked_through_is_a_mean_of_the_last_ninth_of_all_steps():
+    mean = [torch.zeros(1)]
+    for count in range(1, 901):  # weights that are as large as the step is late
+        _follow(mean, [torch.full((1,), float(count))], torch.tensor(count))
+    assert 800 < float(mean[0]) < 820
 
 
 @pytest.mark.long
@@ -303,7 +364,7 @@ def test_a_small_training_learns_its_images_by_heart(tmp_path):
     calm = {"closest": 1, "mirror": False, "brightness": 0, "contrast": 0}
     calm |= {"strangers": 0, "adversarial": 0, "features": 0}
     settings = Training(size=64, batch=2, rate=5e-4, every=50, **calm)
-    losses = train(images, tmp_path / "model", settings, steps=100, minutes=5)
+    losses = train(images, tmp_path / "model", settings, steps=160, minutes=5)
     assert losses.pixels[-10:].mean() < losses.pixels[:10].mean() / 2
     model = load_model(tmp_path / "model")
     for picture in (left, right):
@@ -327,7 +388,7 @@ def test_a_training_leaves_a_model_a_card_a_strip_and_its_losses(tmp_path):
     folder = stills(tmp_path / "sea")
     train(read_folder(folder, 64), tmp_path / "model", TINY, steps=2)
     card = json.loads((tmp_path / "model/card.json").read_text())
-    assert card["settings"]["size"] == 64 and card["steps"] == 2 and card["version"] == 1
+    assert card["settings"]["size"] == 64 and card["steps"] == 2 and card["version"] == VERSION
     assert card["sources"][0]["path"] == str(folder)
     assert load_model(tmp_path / "model").card == card
     assert len(pd.read_csv(tmp_path / "model/losses.csv")) == 2
@@ -531,17 +592,17 @@ def test_what_is_no_model_is_one_sentence(tmp_path):
     save_file({"a": np.zeros(3, np.float32)}, path)
     with pytest.raises(SeeError, match="is no model"):
         load_model(tmp_path)
-    write_model(tmp_path, {"a": torch.zeros(3)}, {"version": 1, "settings": {}})
+    write_model(tmp_path, {"a": torch.zeros(3)}, {"version": VERSION, "settings": {}})
     with pytest.raises(SeeError, match="is no model"):
         load_model(path)
     write_model(tmp_path, Generator().state_dict(), {"version": 99})
-    with pytest.raises(SeeError, match="is of version 99, and 1 is read here"):
+    with pytest.raises(SeeError, match=f"is of version 99, and {VERSION} is read here"):
         load_model(tmp_path)
 
 
 def test_a_model_cut_short_is_told(tmp_path):
     settings = Training().model_dump()
-    write_model(tmp_path, Generator().state_dict(), {"version": 1, "settings": settings})
+    write_model(tmp_path, Generator().state_dict(), {"version": VERSION, "settings": settings})
     assert load_model(tmp_path).recipe == Recipe()
     path = tmp_path / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])

@@ -77,6 +77,21 @@ def _parser() -> argparse.ArgumentParser:
 
     verb("demo", verbs.demo, "sample footage -> finished side-by-side video, end to end")
 
+    one = verb("fetch", verbs.fetch, "films from archive.org, with their titles and licences")
+    one.add_argument(
+        "items", nargs="*", metavar="IDENTIFIER", help="or IDENTIFIER/FILE, or a page's address"
+    )
+    one.add_argument("--collection", default="", metavar="NAME", help="such as prelinger")
+    one.add_argument(
+        "--query", default="", metavar="WORDS", help="in archive.org's terms, such as year:1951"
+    )
+    one.add_argument(
+        "--limit",
+        type=options.positive,
+        metavar="N",
+        help=f"of a collection or a query, the N most seen ({verbs.FOUND})",
+    )
+
     one = verb("ingest", verbs.ingest, "films or folders -> shots, channels, proxies", seeing)
     one.add_argument("paths", nargs="*", metavar="PATH", help="default: DIR/archive")
     one.add_argument(

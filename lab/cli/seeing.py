@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import webbrowser
 from pathlib import Path
@@ -24,12 +23,11 @@ from lab.see import (
     see_shot,
 )
 from lab.see import train as train_on
-from lab.see.films import STAYS
+from lab.see.films import SHOT, STAYS
 from lab.see.images import EVERY
 from lab.store import Workspace
 from lab.widgets.stage import serve
 
-SHOT = re.compile(r"[0-9a-f]{12}-\d+-\d+")
 BESIDE = [name for name, one in PRESETS.items() if len(one.shows) == 2]
 ANSWERS_OWN = ("seen", "blend", "archive_sound")  # settings of a video with answers
 TEXT = "learning to see: train a small network on one kind of images, look through it"
@@ -40,7 +38,9 @@ def add_see(verb) -> None:
     ways = verb("see", None, TEXT).add_subparsers(metavar="train | run | live", required=True)
     one = ways.add_parser("train", help="images -> a network that has seen nothing else")
     one.add_argument("paths", nargs="*", metavar="FOLDER|FILM", help="a folder of stills, or films")
-    one.add_argument("--scene", metavar="N|NAME", help="shots of a scene of the map instead")
+    one.add_argument(
+        "--scene", "--cluster", metavar="N|NAME", help="shots of a scene of the map instead"
+    )
     one.add_argument("--out", required=True, metavar="MODEL", help="a folder; where begun, goes on")
     one.add_argument(
         "--minutes", type=seconds, default=20, metavar="M", help="of training in all (20)"
@@ -82,7 +82,9 @@ def add_see(verb) -> None:
     one.set_defaults(run=run)
 
     one = ways.add_parser("live", help="a camera, seen by a network or answered by the archive")
-    one.add_argument("inputs", nargs="*", metavar="FILM|FOLDER", help="to look at besides cameras")
+    one.add_argument(
+        "inputs", nargs="*", metavar="FILM|FOLDER|SHOT", help="to look at besides cameras"
+    )
     one.add_argument(
         "--model", metavar="MODEL", help="what `lab see train` wrote; or many's folder"
     )

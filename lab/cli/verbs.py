@@ -13,6 +13,7 @@ from lab.cutlists import read_cuts, write_cuts
 from lab.edit import load_edit, match_trailer
 from lab.encoders import PACKAGED, load_encoder
 from lab.favourites import cite, put_aside
+from lab.fetch import fetch_films, find_items, open_session
 from lab.films import Register, find_films
 from lab.ingest import (
     IngestSettings,
@@ -51,7 +52,29 @@ from lab.store import Workspace
 LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
 LISTED += ["framing", "camera", "light", "faces", "flags"]
 
+FOUND = 20  # films of a collection or a query
 DRAWN = (".html", ".png", ".svg")  # what a map is drawn as
+
+
+def fetch(args) -> str:
+    looking = args.collection or args.query
+    if not args.items and not looking:
+        raise UsageError("say what: identifiers of archive.org, or --collection or --query.")
+    if args.limit and not looking:
+        raise UsageError("--limit is of a --collection or of a --query; say which.")
+    workspace, session = Workspace(args.work), open_session()
+    asked = {"limit": args.limit or FOUND, "session": session}
+    found = find_items(args.collection, args.query, **asked) if looking else []
+    got = fetch_films(workspace, [*args.items, *found], session)
+    for problem in got.problems.itertuples():
+        print(f"{problem.path}: {problem.what}", file=sys.stderr)
+    for note in got.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if not got.made and not got.stood:
+        raise UsageError("nothing could be fetched.")
+    stood = f", {len(got.stood)} stood already" if got.stood else ""
+    bad = f", {counted(len(got.problems), 'problem')}" if len(got.problems) else ""
+    return f"fetched {counted(len(got.made), 'film')}{stood}{bad} -> {workspace.archive}"
 
 
 def ingest(args) -> str:

@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_LEAVES = 6  # the power of two that a scene's dead leaves are fewer than
+LEAST_LEAF = 1 / 32  # the smallest one's radius, of a scene's side; half of it is the largest
+
 
 class Recipe(BaseModel):
     """How inputs are made from targets; kept with a model, for it sees nothing else."""
@@ -140,25 +143,63 @@ def pair(
 def stranger(
     picture: np.ndarray, size: int, recipe: Recipe, rng: np.random.Generator
 ) -> np.ndarray:
-    """An input that is of no kind: a picture's light turned, inverted, with flat shapes on it.
+    """An input that is of no kind: clouds, or a picture turned or inverted, and dead leaves on it.
 
     What a network is looked through at is not of the kind that it learns; by these it learns to
-    make something of the kind of anything. They need no other images.
+    make something of the kind of anything. They need no other images: shapes of all sizes that
+    hide one another have the statistics of photographs (the dead leaves model, Lee, Mumford &
+    Huang 2001), and networks that learn from them alone know much of photographs (Baradad et al.
+    2021, https://arxiv.org/abs/2106.05963).
 
     Returns
     -------
     ndarray of float32, shape (size, size)
         0 to 1.
     """
-    light = np.ascontiguousarray(np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4)))
-    light = 1 - light if rng.random() < 0.5 else light
-    for _ in range(rng.integers(6)):
-        left, top = rng.integers(-size // 4, size, 2).tolist()
-        wide, high = rng.integers(size // 16, size, 2).tolist()
-        box = ((left + wide / 2, top + high / 2), (wide, high), float(rng.uniform(0, 90)))
-        corners = cv2.boxPoints(box if rng.random() < 0.5 else (*box[:2], 0.0))
-        cv2.fillConvexPoly(light, corners.astype(np.int32), float(rng.random()))
+    if rng.random() < 0.5:
+        light = clouds(size, rng)
+    else:
+        light = np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4))
+        light = np.ascontiguousarray(1 - light if rng.random() < 0.5 else light)
+    upright = rng.random() < 0.5  # what people build is
+    for _ in range(int(2 ** rng.uniform(0, MOST_LEAVES)) - 1):
+        mask = _leaf(size, upright, rng)
+        light[mask] = _shade(size, rng)[mask]
     return jittered(dimmed(light, recipe), recipe, rng)
+
+
+def clouds(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise that is the stronger the larger it is: float32 (size, size), 0 to 1."""
+    light = np.full((size, size), 0.5, np.float32)
+    for cells in (2, 4, 8, 16, 32):
+        noise = rng.normal(0, 0.3 / cells**0.5, (cells, cells)).astype(np.float32)
+        light += cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
+    return light.clip(0, 1)
+
+
+def _leaf(size: int, upright: bool, rng: np.random.Generator) -> np.ndarray:
+    """Where a leaf lies: an ellipse or a box, of a size whose cube its number falls with."""
+    draw = rng.random()
+    radius = ((1 - draw) / LEAST_LEAF**2 + draw / 0.5**2) ** -0.5 * size
+    x, y = rng.uniform(0, size, 2).tolist()
+    sides = (2 * radius * np.exp(rng.uniform(-0.7, 0.7, 2))).tolist()
+    box, mask = ((x, y), sides, 0.0 if upright else rng.uniform(0, 90)), np.zeros((size, size))
+    if rng.random() < (0.8 if upright else 0.4):
+        cv2.fillConvexPoly(mask, cv2.boxPoints(box).round().astype(np.int32), 1)
+    else:
+        cv2.ellipse(mask, box, 1, cv2.FILLED)
+    return mask > 0
+
+
+def _shade(size: int, rng: np.random.Generator) -> np.ndarray:
+    """A leaf's light: a tone that falls off to one side, at times in rows, as windows are."""
+    down, along = np.mgrid[:size, :size].astype(np.float32) / size
+    slope = rng.normal(0, 0.3, 2)
+    light = rng.random() + slope[0] * (down - 0.5) + slope[1] * (along - 0.5)
+    if rng.random() < 0.3:
+        rows = rng.uniform(2, 16, 2)
+        light += rng.normal(0, 0.3) * ((down * rows[0] % 1 < 0.5) & (along * rows[1] % 1 < 0.5))
+    return light.clip(0, 1).astype(np.float32)
 
 
 def _scaled(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -44,6 +45,7 @@ from lab.video import (
 
 ENCODING = {"preset": "veryfast", "crf": "18"}
 RATE = 25  # frames a second of a film that is made of pictures
+SHOT = re.compile(r"[0-9a-f]{12}-\d+-\d+")  # a shot_id
 STAYS = 3.0  # seconds that a picture stays in it
 
 
@@ -170,7 +172,20 @@ def see_shot(
     SeeError
         If there is no such shot, or the video would take the place of its film.
     """
-    settings = settings or Looking()
+    settings, (film, shots) = settings or Looking(), find_shot(workspace, shot_id)
+    out = _free(out, film.path)
+    span = float(shots.start.iloc[0]), float(shots.end.iloc[0])
+    return _see(model, film.path, out, settings, Survey(shots, Box(*film.crop)), span)
+
+
+def find_shot(workspace: Workspace, shot_id: str) -> tuple[pd.Series, pd.DataFrame]:
+    """The row of a shot's film, and a table of the shot alone.
+
+    Raises
+    ------
+    SeeError
+        If there is no such shot.
+    """
     archive = load_archive(workspace, films=[shot_id.split("-")[0]])
     shots = archive.shots[archive.shots.shot_id == shot_id]
     if not len(shots):
@@ -178,10 +193,7 @@ def see_shot(
             f"{shot_id}: is neither a file nor a shot of {workspace.root}; `lab shots FILM` lists "
             "a film's."
         )
-    film, shot = archive.films.iloc[0], shots.iloc[0]
-    out = _free(out, film.path)
-    span = float(shot.start), float(shot.end)
-    return _see(model, film.path, out, settings, Survey(shots, Box(*film.crop)), span)
+    return archive.films.iloc[0], shots
 
 
 def see_pictures(

@@ -24,7 +24,7 @@ LEAST = 8  # images below which there is nothing to learn from
 MOST = 3000  # images, evenly taken, that are kept in memory
 STRETCH = 10.0  # seconds of a film that are learnt from, or held out, together
 ROOM = 1.5  # times the size learnt at, that images are kept at, so that scales can vary
-HELD_OUT = 1 / 6  # part of the images
+HELD_OUT = 1 / 10  # part of the images
 
 
 class SeeError(Exception):

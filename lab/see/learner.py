@@ -25,14 +25,19 @@ from lab.see.checkpoints import (
     write_arrays_whole,
     write_model,
 )
-from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger
+from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
 from lab.see.images import Images, SeeError, split
-from lab.see.networks import Discriminator, Features, Generator
+from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import write_whole
 
-LOSSES = ("step", "pixels", "features", "adversarial", "discriminator", "held_out")
+LOSSES = ("step", "pixels", "features", "kind", "adversarial", "discriminator", "held_out")
 LOOKED_AT = 16  # held-out images by which progress is told
-KEPT = 0.995  # of the mean of the weights, at a step: what is looked through wavers less
+CALM = 1000  # steps from which on it learns the slower, the more it has learnt
+KNOWN = 64  # of the kind's images, at most, that what has no target is compared with
+VIEWS = 4  # of each of them
+TYPICAL = (
+    0.25  # of the kind's views, the part that is nearer to the others than strangers are drawn
+)
 SHOWN = 8  # of them, on the strip
 
 
@@ -45,16 +50,19 @@ class Training(Recipe):
     strangers: int = Field(
         2, ge=0, le=64, description="inputs of a step that are of no kind, and have no target"
     )
-    rate: float = Field(4e-4, gt=0, le=0.1, description="how fast it learns (Adam)")
+    rate: float = Field(5e-4, gt=0, le=0.1, description="how fast it learns (Adam)")
     pixels: float = Field(0.5, ge=0, le=100, description="weight of the pixels' difference (L1)")
     features: float = Field(5.0, ge=0, le=100, description="weight of the features' distance")
+    kind: float = Field(
+        2.0, ge=0, le=100, description="weight of the distance of what has no target from the kind"
+    )
     adversarial: float = Field(
         0.2, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
     )
     warm: int = Field(200, ge=0, description="steps before the discriminator has a say")
     every: int = Field(100, ge=1, description="steps from one checkpoint to the next")
     patience: int = Field(
-        15, ge=1, description="checkpoints without progress on held-out images before it ends"
+        30, ge=1, description="checkpoints without progress on held-out images before it ends"
     )
 
 
@@ -77,12 +85,14 @@ class Learner:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             self.generator = self._placed(Generator())
-            self.discriminator = self._placed(Discriminator(self.features.depths))
+            self.discriminator = self._placed(Discriminator(self.features.depths[1:]))
         self.average = AveragedModel(self.generator, multi_avg_fn=_follow)
         adam = {"lr": settings.rate, "betas": (0.5, 0.99)}
         self.painting = torch.optim.Adam(self.generator.parameters(), **adam)
         self.judging = torch.optim.Adam(self.discriminator.parameters(), **adam)
         self.rng = np.random.default_rng(settings.seed)
+        self.kind = self._known()
+        self.typical = _typical(self.kind)
         self.losses: list[tuple[float, ...]] = []
         self.seconds, self.since = 0.0, time.monotonic()
         self.saved = -1
@@ -105,6 +115,15 @@ class Learner:
     def count(self) -> int:
         return len(self.losses)
 
+    @property
+    def rate(self) -> float:
+        """How fast it learns now: the slower, the more it has learnt (Karras et al. 2024).
+
+        It follows from the steps alone, not from when the training ends: one that goes on, or
+        that is given more time, learns as if it had never been told to stop.
+        """
+        return self.settings.rate / max(1.0, self.count / CALM) ** 0.5
+
     def step(self) -> None:
         """Learn from one batch; every so often look at what is held out, and save."""
         settings, rng = self.settings, self.rng
@@ -112,6 +131,8 @@ class Learner:
         other = self._drawn(settings.strangers)
         other = [stranger(one, settings.size, settings, rng) for one in other]
         given, target = self._tensors([*(one for one, _ in own), *other], [one for _, one in own])
+        for group in (*self.painting.param_groups, *self.judging.param_groups):
+            group["lr"] = self.rate
         losses = self._learn(given, target)
         self.average.update_parameters(self.generator)
         number = self.count + 1
@@ -124,13 +145,24 @@ class Learner:
         chosen = self.rng.integers(len(self.images.pictures), size=count)
         return [self.images.pictures[k] for k in chosen]
 
+    @torch.no_grad()
+    def _known(self) -> torch.Tensor:
+        """What the kind looks like: `Features.whole` of views of its images, (images, views, d)."""
+        rng, size = np.random.default_rng(self.settings.seed), self.settings.size
+        pictures, found = self.images.pictures, []
+        for k in np.linspace(0, len(pictures) - 1, min(KNOWN, len(pictures))).astype(int):
+            views = [view(pictures[k], size, self.settings, rng) for _ in range(VIEWS)]
+            _, target = self._tensors([grey(one) for one in views], views)
+            found.append(self.features.whole(self.features(target)))
+        return torch.stack(found)
+
     def _learn(self, given: torch.Tensor, target: torch.Tensor) -> list[float]:
         """One step of both networks; of what is given, those with a target come first."""
         weights, own = self.settings, len(target)
         heard = weights.adversarial > 0 and self.count >= weights.warm
         self.discriminator.requires_grad_(False)
         with self._precision():
-            seen = self.generator(given)
+            seen = self.generator(given, tuple(self.rng.integers(TILE, size=2).tolist()))
         # The encoder looks in strides: were they always the same, they would leave a pattern.
         top, left = self.rng.integers(4, size=2)
         seen, target = seen.float()[..., top:, left:], target[..., top:, left:]
@@ -139,10 +171,14 @@ class Learner:
             wanted = self.features(target)
         pixels = F.l1_loss(seen[:own], target)
         features = self.features.apart([one[:own] for one in made], wanted)
-        adversarial = judged = given.new_zeros(())
+        kind = adversarial = judged = given.new_zeros(())
+        if len(given) > own:
+            whole = self.features.whole([one[own:] for one in made])
+            # Nearer than they are to one another, all would become the same picture.
+            kind = F.relu(unlike(whole, self.kind.flatten(0, 1)) - self.typical).mean()
         if heard:
             adversarial = -_mean(self._said(seen, made))
-        total = weights.pixels * pixels + weights.features * features
+        total = weights.pixels * pixels + weights.features * features + weights.kind * kind
         self.painting.zero_grad()
         (total + weights.adversarial * adversarial).backward()
         self.painting.step()
@@ -154,11 +190,12 @@ class Learner:
             self.judging.zero_grad()
             judged.backward()
             self.judging.step()
-        return [loss.item() for loss in (pixels, features, adversarial, judged)]
+        return [loss.item() for loss in (pixels, features, kind, adversarial, judged)]
 
     def _said(self, pictures: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
         with self._precision():
-            return [said.float() for said in self.discriminator(pictures, features)]
+            # Pixels tell what the first features would, for far less.
+            return [said.float() for said in self.discriminator(pictures, features[1:])]
 
     def _precision(self):
         """Half precision where it pays: on a GPU, and on a CPU that reckons in it."""
@@ -183,12 +220,13 @@ class Learner:
 
     @torch.no_grad()
     def _held_out(self) -> float:
-        """The features' distance on held-out images; draws them too."""
+        """The distance of what is seen as a whole from held-out images; draws them too."""
         given, target = self.held
         seen = self.average.module(given).clamp(0, 1)
         shown = [given.expand(-1, 3, -1, -1), seen, target]
         _write_strip(self.out / "strip.png", [_pictures(row[:SHOWN]) for row in shown])
-        return float(self.features.apart(self.features(seen), self.features(target)))
+        # Of places, the nearest is what is soft: as texture comes, they would tell of no progress.
+        return float(self.features.wholes_apart(self.features(seen), self.features(target)))
 
     def save(self) -> None:
         """Write all that goes on learning needs, and what is for people to see."""
@@ -255,9 +293,23 @@ def _mean(said: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack([one.mean() for one in said]).mean()
 
 
+def _typical(kind: torch.Tensor) -> float:
+    """How far the nearest of a kind, (images, views, d) of `Features.whole`, are from the others.
+
+    What is typical of a kind, not all that is of it, is told from other kinds.
+    """
+    rest = [torch.cat([kind[:k], kind[k + 1 :]]).flatten(0, 1) for k in range(len(kind))]
+    apart = torch.stack([unlike(*both) for both in zip(kind, rest, strict=True)])
+    return apart.quantile(TYPICAL).item()
+
+
 def _follow(average: list[torch.Tensor], now: list[torch.Tensor], count: torch.Tensor) -> None:
-    """A running mean of weights: of the last ninth of all steps, of 200 at most."""
-    torch._foreach_lerp_(average, now, max(1 - KEPT, 9 / (10 + float(count))))
+    """A running mean of weights, of about the last ninth of all steps.
+
+    A part of all steps, not a number of them, as of Karras et al. 2024
+    (https://arxiv.org/abs/2312.02696).
+    """
+    torch._foreach_lerp_(average, now, 9 / (10 + float(count)))
 
 
 def _pictures(batch: torch.Tensor) -> np.ndarray:

@@ -14,9 +14,12 @@ from lab.encoders import packaged
 
 ENTRY = 4  # pixels of a side that enter as one: what is shown is too soft to hold more
 DEEPEST = 32  # sides are multiples of this inside
+GRAIN = 8  # channels of noise beside the light: of what is smooth, texture cannot be made
+TILE = 64  # entries of a side after which the noise comes again
 WIDTHS = (48, 96, 160, 192)  # channels at a 4th, 8th, 16th and 32nd of the size
 STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are looked at: at a 2nd to a 32nd
-HEAD = 3.0  # weight of its last features, those that name things; the others weigh 1 each
+HEAD = 8.0  # weight of its last features, those that name things; the others weigh 1 each
+NEAR = 0.02  # of a kind's images, those count as the nearest that are hardly farther than this
 LEAST = 160  # pixels of a side that Lite0 is shown: it learnt at 224, and makes little of 128
 
 
@@ -28,16 +31,30 @@ def _conv(wide: int, out: int, side: int = 3, stride: int = 1) -> nn.Conv2d:
     return made
 
 
-def _larger(wide: int, out: int) -> nn.Sequential:
-    """Twice the size by pixel shuffling (Shi et al. 2016), at first without a chequered pattern.
+class Larger(nn.Module):
+    """Twice the size by pixel shuffling (Shi et al. 2016), without a chequered pattern.
 
-    For that, the four pixels that become of one begin alike (Aitken et al. 2017,
-    https://arxiv.org/abs/1707.02937).
+    The four pixels that become of one begin alike (Aitken et al. 2017,
+    https://arxiv.org/abs/1707.02937), and their weights always sum up to the same: what is the
+    same everywhere comes out the same everywhere, and only what differs makes detail.
     """
-    made = _conv(wide, 4 * out)
-    with torch.no_grad():
-        made.weight.copy_(made.weight[::4].repeat_interleave(4, dim=0))
-    return nn.Sequential(nn.ReLU(), made, nn.PixelShuffle(2))
+
+    def __init__(self, wide: int, out: int):
+        super().__init__()
+        self.conv = _conv(wide, 4 * out)
+        with torch.no_grad():
+            self.conv.weight.copy_(self.conv.weight[::4].repeat_interleave(4, dim=0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.conv.weight, self.conv.bias
+        sums = weight.sum((2, 3), keepdim=True)
+        weight = weight + (_of_four(sums) - sums) / weight[0, 0].numel()
+        return F.pixel_shuffle(F.conv2d(F.relu(x), weight, _of_four(bias), padding=1), 2)
+
+
+def _of_four(values: torch.Tensor) -> torch.Tensor:
+    """The mean of every four rows, in place of each."""
+    return values.unflatten(0, (-1, 4)).mean(1).repeat_interleave(4, dim=0)
 
 
 class Block(nn.Module):
@@ -58,6 +75,10 @@ class Block(nn.Module):
 class Generator(nn.Module):
     """A compact U-Net (Ronneberger et al. 2015): soft grey in, colour out, at any size.
 
+    What is shown is smooth, and texture needs something to grow from: without noise that stands
+    still behind it, as of Karras et al. 2019 (https://arxiv.org/abs/1812.04948), it grows from
+    the lattice of shuffled pixels.
+
     All the work is done at a quarter of the size and below. What is soft, the light that was
     shown and the colours, comes to full size by interpolation; pixel shuffling adds what is
     fine, so that no channels but the colours are carried there.
@@ -71,7 +92,9 @@ class Generator(nn.Module):
     def __init__(self, widths=WIDTHS):
         super().__init__()
         first, deeper = widths[0], [*pairwise(widths)]
-        self.entry = _conv(ENTRY**2, first)
+        self.entry = _conv(ENTRY**2 + GRAIN, first)
+        grain = torch.randn(1, GRAIN, TILE, TILE, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("grain", grain, persistent=False)
         self.down = nn.ModuleList(
             nn.Sequential(Block(one), _conv(one, two, stride=2)) for one, two in deeper
         )
@@ -80,19 +103,22 @@ class Generator(nn.Module):
             nn.ModuleList([_conv(two, one, 1), _conv(2 * one, one, 1), Block(one)])
             for one, two in reversed(deeper)
         )
-        self.twice = _larger(first, first // 2)
-        self.full = nn.Sequential(Block(first // 2), _larger(first // 2, 3))
+        self.twice = Larger(first, first // 2)
+        self.full = nn.Sequential(Block(first // 2), Larger(first // 2, 3))
         self.colours = _conv(first, 3, 1)
-        for late in (self.full[1][1], self.colours):  # at first the light alone is seen
+        for late in (self.full[1].conv, self.colours):  # at first the light alone is seen
             nn.init.zeros_(late.weight)
 
-    def forward(self, given: torch.Tensor) -> torch.Tensor:
+    def forward(self, given: torch.Tensor, shift: tuple[int, int] = (0, 0)) -> torch.Tensor:
         """Look at pictures.
 
         Parameters
         ----------
         given : Tensor, shape (n, 1, height, width)
             Light as `lab.see.degrade.dimmed` has it, 0 to 1.
+        shift : pair of int
+            How far the grain is moved down and along, in entries of `ENTRY` pixels; were it always
+            in one place while the network learns, places would be learnt by it.
 
         Returns
         -------
@@ -103,7 +129,8 @@ class Generator(nn.Module):
         more = -width % DEEPEST, -height % DEEPEST
         if any(more):
             given = F.pad(given, (0, more[0], 0, more[1]), mode="replicate")
-        x = self.entry(F.pixel_unshuffle(2 * given - 1, ENTRY))
+        x = F.pixel_unshuffle(2 * given - 1, ENTRY)
+        x = self.entry(torch.cat([x, self._grain(x, shift)], dim=1))
         kept = []
         for block, smaller in self.down:
             x = block(x)
@@ -115,6 +142,13 @@ class Generator(nn.Module):
             x = block(join(torch.cat([x, kept.pop()], dim=1)))
         soft = F.interpolate(self.colours(x), scale_factor=ENTRY, mode="bilinear")
         return (given + soft + self.full(self.twice(x)))[..., :height, :width]
+
+    def _grain(self, x: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
+        """The grain behind a batch, repeated where it is larger than a tile."""
+        height, width = x.shape[-2:]
+        tile = torch.roll(self.grain, shift, dims=(2, 3))
+        tiles = tile.repeat(1, 1, -(-height // TILE), -(-width // TILE))
+        return tiles[..., :height, :width].expand(len(x), -1, -1, -1)
 
 
 class Discriminator(nn.Module):
@@ -184,13 +218,28 @@ class Features(nn.Module):
 
     def apart(self, seen: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tensor:
         """Mean distance of pictures' features from others, 0 to about 2."""
-        parts = [
-            2 - F.cosine_similarity(a, b, dim=1).mean() - self._whole(a, b)
-            for a, b in zip(seen, wanted, strict=True)
+        places = [
+            1 - F.cosine_similarity(a, b, dim=1).mean() for a, b in zip(seen, wanted, strict=True)
         ]
-        last = (self.model._swish(self.model._conv_head(one[-1])) for one in (seen, wanted))
-        return (sum(parts) + HEAD * (1 - self._whole(*last))) / (len(parts) + HEAD)
+        return sum(places) / (len(places) + HEAD) + self.wholes_apart(seen, wanted)
 
-    @staticmethod
-    def _whole(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        return F.cosine_similarity(one.mean((2, 3)), other.mean((2, 3)), dim=1).mean()
+    def wholes_apart(self, seen: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tensor:
+        """Mean distance of what is seen, wherever it is, 0 to about 1."""
+        return 1 - (self.whole(seen) * self.whole(wanted)).sum(dim=1).mean()
+
+    def whole(self, found: list[torch.Tensor]) -> torch.Tensor:
+        """What is seen of pictures, wherever it is: unit vectors (n, d) of all depths and the head.
+
+        The cosine of two is the weighted mean of their cosines at every depth.
+        """
+        head = self.model._swish(self.model._conv_head(found[-1]))
+        means = [F.normalize(one.mean((2, 3))) for one in (*found, head)]
+        weights = [*([1.0] * len(found)), HEAD]
+        parts = [(w / sum(weights)) ** 0.5 * one for w, one in zip(weights, means, strict=True)]
+        return torch.cat(parts, dim=1)
+
+
+def unlike(whole: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Distances of pictures from the nearest of others, both of `Features.whole`: 0 to about 1."""
+    alike = whole @ known.T
+    return 1 - (torch.softmax(alike / NEAR, dim=1) * alike).sum(dim=1)

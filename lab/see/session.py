@@ -275,7 +275,7 @@ def open_session(
     workspace : Workspace, optional
         Its archive answers, where there is one; recordings lie in its ``out``.
     inputs : iterable of path-like
-        Films, and folders of films or pictures, to look at in place of a camera.
+        Films, folders of films or pictures, and shot_ids, to look at in place of a camera.
     looking : Looking, optional
     answering : Answering, optional
 
@@ -295,7 +295,7 @@ def open_session(
     return Session(
         {name: load_model(path) for name, path in named.items()},
         archive,
-        openers(inputs),
+        openers(inputs, workspace),
         out=workspace.out,
         looking=looking,
         answering=answering,

@@ -18,7 +18,9 @@ import numpy as np
 
 from lab.canvas import even
 from lab.films import find_films
+from lab.see.films import SHOT, find_shot
 from lab.see.images import SeeError, open_picture, stills
+from lab.store import Workspace
 from lab.video import Frame, Player, probe
 
 SIDE = 512  # pixels of the shorter side at which films are read, at most
@@ -199,22 +201,30 @@ class Slides:
         self.picture = None
 
 
-def openers(inputs: Iterable) -> dict[str, Callable[[], Source]]:
-    """By name, what opens films and folders of pictures as live pictures.
+def openers(inputs: Iterable, workspace: Workspace) -> dict[str, Callable[[], Source]]:
+    """By name, what opens films, shots and folders of pictures as live pictures.
 
     Parameters
     ----------
-    inputs : iterable of path-like
-        Films, folders of pictures, and folders of films, of which each becomes one.
+    inputs : iterable of path-like or str
+        Films, folders of pictures, folders of films, of which each becomes one, and shot_ids.
+    workspace : Workspace
+        Whose shots these are.
 
     Raises
     ------
     FilmError
         If one does not exist, or holds neither.
+    SeeError
+        If there is no such shot.
     """
     found: dict[str, Callable[[], Source]] = {}
     for path in map(Path, inputs):
-        if path.is_dir() and stills(path):
+        if SHOT.fullmatch(path.name) and not path.exists():
+            film, shots = find_shot(workspace, path.name)
+            span = shots.start.iloc[0], shots.end.iloc[0]
+            found[path.name] = partial(Playing, film.path, *map(float, span))
+        elif path.is_dir() and stills(path):
             found[path.name] = partial(Slides, path)
         else:
             found |= {film.name: partial(Playing, film) for film in find_films([path])}

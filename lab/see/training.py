@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ def train(
     *,
     minutes: float = 20,
     steps: int | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> pd.DataFrame:
     """Train a network on images of one kind; where it was begun, go on.
 
@@ -37,13 +39,17 @@ def train(
         Of training, earlier calls counted in.
     steps : int, optional
         After which it ends in any case, earlier ones counted in.
+    watch : callable, optional
+        Is called whenever the folder was renewed.
 
     Returns
     -------
     DataFrame
         A row a step: ``step``, ``pixels`` (mean absolute difference, 0 to 1), ``features``
-        (`lab.see.networks.Features.apart`), ``adversarial``, ``discriminator`` (hinge losses, Lim
-        & Ye 2017) and, every so often, ``held_out`` (the features' distance on held-out images).
+        (`lab.see.networks.Features.apart`), ``kind`` (how much farther from it what is of no kind
+        is than its images are from one another, of `lab.see.networks.unlike`), ``adversarial``,
+        ``discriminator`` (hinge losses, Lim & Ye 2017) and, every so often, ``held_out`` (the
+        distance on held-out images, `lab.see.networks.Features.wholes_apart`).
 
     Raises
     ------
@@ -64,6 +70,8 @@ def train(
     with tqdm(total=1.0, desc="learning to see", bar_format=form) as bar:
         while not learner.ends(minutes, steps):
             learner.step()
+            if watch and learner.saved == learner.count:
+                watch()
             bar.n = min(1.0, learner.done(minutes, steps))
             bar.set_postfix(learner.told(), refresh=False)
             bar.update(0)

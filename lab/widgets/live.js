@@ -90,7 +90,7 @@ function render({ model, el }) {
     for (const input of controls.querySelectorAll("input")) {
       const value = settings[input.dataset.name];
       if (input.type === "checkbox") input.checked = value;
-      else if (input !== document.activeElement || Number(input.value) !== value) {
+      else if (input !== document.activeElement) { // one that is being moved is ahead of what is told
         input.value = value;
         input.parentElement.querySelector("output").textContent = String(Math.round(value * 100) / 100);
       }
@@ -143,7 +143,7 @@ function render({ model, el }) {
     drawn.length = 0;
     say("");
     try {
-      if (told().at === BROWSER && at.value === BROWSER) await open();
+      if (at.value === BROWSER) await open();
     } catch (error) {
       if (mine === session) { halt(); say(error.message, true); }
       return;

@@ -29,8 +29,8 @@ class LiveView(anywidget.AnyWidget):
         Networks by name; or a folder of those that `lab see train` wrote, or one of them.
     workspace : Workspace, optional
         Whose archive answers, where it has one; recordings lie in its ``out``.
-    inputs : iterable of path-like
-        Films and folders of pictures that can be looked at in place of a camera.
+    inputs : iterable of path-like or str
+        Films, folders of pictures and shot_ids that can be looked at in place of a camera.
     looking : Looking, optional
     answering : Answering, optional
 
