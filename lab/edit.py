@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lab.channels import Calibration
-from lab.films import named
+from lab.films import Register, named
 from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
 from lab.match import match
 from lab.rules import MatchError, MatchSettings
@@ -157,8 +157,8 @@ class Edit(BaseModel):
             )
             told = named(entry) + (f", shot {shots}" if shots else "")
             raise EditError(
-                f"{os.path.abspath(path)}: is not there any more ({told}); put it back, or run "
-                "`lab ingest` where it lies now, and `lab match` again."
+                f"{os.path.abspath(path)}: is not there any more ({told}); put it back, or have "
+                "it found where it lies now: `lab films --relink FOLDER`."
             )
         return path
 
@@ -218,8 +218,15 @@ class Edit(BaseModel):
         write_whole(path.with_suffix(".csv"), self.table().to_csv(index=False))
 
 
-def load_edit(path) -> Edit:
+def load_edit(path, workspace: Workspace | None = None) -> Edit:
     """Read an edit.
+
+    Parameters
+    ----------
+    path : path-like
+    workspace : Workspace, optional
+        Films that are not where the edit says are taken from where this one saw them last:
+        moved films are found again by `lab films --relink`.
 
     Raises
     ------
@@ -246,7 +253,16 @@ def load_edit(path) -> Edit:
         raise EditError(f"{path}: cannot be read as YAML ({cause}).") from None
     edit._folder = path.parent
     _check_order(edit, path)
+    if workspace is not None:
+        _follow(edit, Register(workspace))
     return edit
+
+
+def _follow(edit: Edit, register: Register) -> None:
+    """Name the films that moved by where they lie now."""
+    for film_id, entry in edit.films.items():
+        if not (edit._folder / entry.path).is_file() and (place := register.where(film_id)):
+            entry.path = _relative(str(place), edit._folder)
 
 
 def _place(steps: tuple) -> str:
@@ -387,7 +403,7 @@ def match_trailer(
     FilmError, MatchError, EditError
     """
     path, settings, looking = Path(path), settings or MatchSettings(), looking or IngestSettings()
-    before = load_edit(path) if path.exists() else None
+    before = load_edit(path, workspace) if path.exists() else None
     query, archive = load_sides(workspace, trailer, looking)
     film_id, calibration = query.films.film_id[0], Calibration.fit(archive.vectors)
     kept = before if before and before.trailer == film_id else None

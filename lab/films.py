@@ -6,11 +6,14 @@ source and licence come from a ``credits.csv`` beside the films, where there is 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
+import os
 import re
-from collections.abc import Collection, Iterable
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,24 +37,14 @@ class Credit:
     licence: str = ""
 
 
-def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """A folder's files of some kinds, searched to its depth, in alphabetical order, none hidden."""
-    return [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in suffixes
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    ]
-
-
 def find_films(paths: Iterable) -> list[Path]:
     """Film files named by `paths`, folders searched to their depth.
 
     Parameters
     ----------
     paths : iterable of path-like
-        Files, taken as they are, and folders, of which files with a film's suffix are taken.
+        Files, taken as they are, and folders, of which all is taken that has a film's suffix:
+        also links that lead nowhere and folders without films, to be told of.
 
     Returns
     -------
@@ -66,16 +59,43 @@ def find_films(paths: Iterable) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            inside = files_below(path, SUFFIXES)
+            inside = _inside(path)
             if not inside:
                 raise FilmError(path, "holds no films; put films there or name another folder.")
-        elif path.exists():
+        elif os.path.lexists(path):
             inside = [path]
         else:
             raise FilmError(path, "does not exist; check the name.")
         for file in inside:
-            found.setdefault(file.resolve(), file)
+            found.setdefault(file.resolve() if os.path.exists(file) else file, file)
     return list(found.values())
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What is a film by its name, in a folder; and what of it cannot be looked into."""
+    closed: list[str] = []
+    every = [
+        Path(place, name)
+        for place, folders, files in os.walk(folder, onerror=lambda e: closed.append(e.filename))
+        for name in (*folders, *files)
+    ]
+    found = {path for path in every if path.suffix.lower() in SUFFIXES}
+    found -= {parent for path in found for parent in path.parents}  # a folder has films in it
+    return [path for path in sorted({*found, *map(Path, closed)}) if not hidden(path, folder)]
+
+
+def hidden(path: Path, folder: Path) -> bool:
+    """Whether a path, or a folder on the way to it from `folder`, is hidden."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def legible(path) -> str:
+    r"""A path as text; bytes in it that are none, as old systems left them, are spelt out.
+
+    >>> legible(os.fsdecode(b"caf\xe9.mp4"))
+    'caf\\xe9.mp4'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def fingerprint(path) -> str:
@@ -176,24 +196,87 @@ class Register:
 
     def identify(self, path) -> str:
         """The `film_id` of a file."""
-        path = Path(path).resolve()
+        if film_id := self.known(path):
+            return film_id
+        if legible(path) != str(path):
+            raise FilmError(legible(path), "has a name that is no UTF-8; rename it.")
+        path = Path(os.path.realpath(path))
         try:
-            stat = path.stat()
+            told = path.stat()
+            if stat.S_ISDIR(told.st_mode):
+                os.listdir(path)  # one that is closed is told as that
+                raise FilmError(path, "is a folder without films.")
         except OSError as error:
             raise FilmError(path, f"cannot be read ({error.strerror}); check the file.") from error
-        stamp = [stat.st_size, stat.st_mtime_ns]
-        known = self.seen.get(str(path))
-        if known and known[1:] == stamp:
-            return known[0]
+        if not stat.S_ISREG(told.st_mode):  # to read a pipe would wait for ever
+            raise FilmError(path, "is no file, and no film.")
         film_id = fingerprint(path)
-        self.seen[str(path)] = [film_id, *stamp]
+        self.seen[str(path)] = [film_id, told.st_size, told.st_mtime_ns]
         return film_id
+
+    def known(self, path) -> str | None:
+        """The `film_id` of a file that was read before and is as it was; None of any other."""
+        path = os.path.realpath(path)
+        try:
+            told = os.stat(path)
+        except OSError:
+            return None
+        film_id, *stamp = self.seen.get(path, [None])
+        return film_id if stamp == [told.st_size, told.st_mtime_ns] else None
+
+    def places(self, film_id: str) -> list[Path]:
+        """Where a film was ever seen, the latest place first."""
+        latest = [self.films[film_id]["path"]] if film_id in self.films else []
+        seen = [path for path, (known, *_) in self.seen.items() if known == film_id]
+        return [Path(path) for path in dict.fromkeys(latest + seen)]
+
+    def where(self, film_id: str) -> Path | None:
+        """Where a film lies now, of the places where it was seen; None if at none of them."""
+        for place in self.places(film_id):
+            with contextlib.suppress(FilmError):
+                if self.identify(place) == film_id:
+                    return place
+        return None
+
+    def relink(self, folder) -> dict[str, Path]:
+        """Look in a folder for the films that are at none of their places any more.
+
+        Found by content, whatever they are called now; of size another than any of theirs, files
+        are not read. `save` keeps it.
+
+        Returns
+        -------
+        dict of str to Path
+            Those found: `film_id`, and the place that is the film's from now on.
+
+        Raises
+        ------
+        FilmError
+            If there is no such folder.
+        """
+        if not Path(folder).is_dir():
+            raise FilmError(folder, "is no folder; name the one to look in.")
+        missing = set(self.missing())
+        sizes = {size for film_id, size, _ in self.seen.values() if film_id in missing}
+        found: dict[str, Path] = {}
+        for path in sorted(Path(folder).rglob("*")):
+            with contextlib.suppress(FilmError, OSError):
+                if path.is_file() and path.stat().st_size in sizes:
+                    film_id = self.identify(path)
+                    if film_id in missing - found.keys():
+                        found[film_id] = path
+                        self.add(film_id, path, self.films[film_id]["role"])
+        return found
+
+    def missing(self) -> list[str]:
+        """The films that are at none of their places."""
+        return [film_id for film_id in self.films if self.where(film_id) is None]
 
     def add(self, film_id: str, path, role: str) -> None:
         """Remember a film; one that is in the archive stays there when it is also a trailer."""
         before = self.films.get(film_id, {})
         role = "archive" if before.get("role") == "archive" else role
-        self.films[film_id] = {"path": str(Path(path).resolve()), "role": role}
+        self.films[film_id] = {"path": os.path.realpath(path), "role": role}
 
     def save(self) -> None:
         write_json(self.file, {"films": self.films, "seen": self.seen})

@@ -10,9 +10,8 @@ A film goes through three stages, each a part in the store:
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from tqdm.auto import tqdm
 
 from lab import channels, cuts, duplicates, motion, shots, video
+from lab.apart import DiedError, patience, spread
 from lab.cutlists import (
     CutListError,
     drop_correction,
@@ -31,9 +31,9 @@ from lab.cutlists import (
     nearest_frames,
     save_correction,
 )
-from lab.encoders import PACKAGED
-from lab.films import Register, credit_of, find_films
-from lab.language import WORDS
+from lab.encoders import PACKAGED, EncoderError
+from lab.films import Register, credit_of, find_films, legible
+from lab.language import WORDS, counted
 from lab.looks import VERSIONS, look
 from lab.store import (
     Workspace,
@@ -51,6 +51,8 @@ VERSION = 1
 # Short closed GOPs without B frames: any frame is near, and decord counts them right.
 PROXY = {"preset": "ultrafast", "crf": "23", "g": "12", "bf": "0", "flags": "+cgop"}
 BAR_EVERY = 12  # frames between two looks for bars
+PATIENCE = 20.0  # seconds without a picture after which a decoder is given up
+TOLD = 3  # stretches that were lost, named in a sentence
 
 
 class IngestSettings(BaseModel):
@@ -112,7 +114,8 @@ def ingest(
     role : str
         ``"archive"`` or ``"trailer"``.
     jobs : int
-        Films worked on at once, each in a process of its own.
+        Films worked on at once, each in a process of its own: a decoder that dies or hangs takes
+        only its own film with it. 0 works in this process, without that safety.
 
     Returns
     -------
@@ -129,13 +132,13 @@ def ingest(
     settings = settings or IngestSettings()
     workspace.sweep()
     register, report, found = Register(workspace), Report(), []
-    todo: dict[str, Path] = {}
+    todo: dict[str, list[Path]] = {}  # a film may lie there twice
     for path in map(Path, paths):
         try:
             film_id = register.identify(path)
             stands = complete(workspace, film_id, settings)
         except FilmError as error:
-            found.append((str(path), "open", error.why, None))
+            found.append((legible(path), "open", error.why, None))
             continue
         except CutListError as error:
             found.append((str(path), "shots", str(error), None))
@@ -143,22 +146,22 @@ def ingest(
         if stands:
             register.add(film_id, path, role)
             report.stood.append(film_id)
+            found += _damage(path, workspace.part("film", film_id, film_key()))
         else:
-            todo.setdefault(film_id, path)
+            todo.setdefault(film_id, []).append(path)
     register.save()
-    lengths = {film_id: _length(path) for film_id, path in todo.items()}
-    form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of film, {remaining} left"
-    with tqdm(
-        total=sum(lengths.values()), desc="ingest", bar_format=form, disable=not todo, smoothing=0
-    ) as bar:
-        for film_id, problems in _work(todo, lengths, workspace, settings, jobs, bar):
-            found += problems
+    sizes = {film_id: size for film_id, size, _ in register.seen.values() if film_id in todo}
+    try:
+        for film_id, problems in _work(todo, sizes, workspace, settings, jobs):
+            found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
             if complete(workspace, film_id, settings):
-                register.add(film_id, todo[film_id], role)
+                register.add(film_id, todo[film_id][0], role)
                 register.save()
                 report.made.append(film_id)
+    finally:
+        workspace.sweep()  # what died left something half done
     report.problems = _problems(found)
-    _remember(workspace, [str(p) for p in paths], report.problems)
+    _remember(workspace, list(map(legible, paths)), report.problems)
     return report
 
 
@@ -228,40 +231,66 @@ def looks_part(workspace: Workspace, film_id: str, settings: IngestSettings) -> 
     return workspace.part("looks", film_id, looks_key(workspace, film_id, settings))
 
 
-def _length(path: Path) -> float:
-    try:
-        return max(video.probe(path).duration, 0.1)
-    except FilmError:
-        return 0.1
+def _work(
+    todo: dict[str, list[Path]],
+    sizes: dict[str, int],
+    workspace: Workspace,
+    settings: IngestSettings,
+    jobs: int,
+) -> Iterator[tuple[str, list[tuple]]]:
+    """Films one by one, or `jobs` at once, largest first; with each its problems."""
+    order = sorted(todo, key=sizes.get, reverse=True) if jobs > 1 else list(todo)
+    threads = max(1, torch.get_num_threads() // max(1, jobs))
+    pieces = {
+        film_id: (todo[film_id][0], film_id, workspace.root, settings, threads, PATIENCE)
+        for film_id in order
+    }
+    done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
+    with _bar(sum(sizes.values())) as bar:
+        for film_id, kind, content in _here(pieces) if jobs < 1 else spread(_apart, pieces, jobs):
+            share = 1.0
+            if kind == "told":
+                stage[film_id], share = content
+                bar.set_description_str(f"ingest {todo[film_id][0].name[:32]}", refresh=False)
+            now = round(share * sizes[film_id])
+            bar.update(now - done[film_id])
+            done[film_id] = now
+            if kind == "failed":
+                content = [_failed(todo[film_id][0], stage[film_id], content)]
+            if kind != "told":
+                yield film_id, content
 
 
-def _work(todo, lengths, workspace, settings, jobs, bar):
-    """Films one by one, or `jobs` at once, longest first; yields (film_id, problems)."""
-    if jobs <= 1 or len(todo) < 2:
-        for film_id, path in todo.items():
-            before = bar.n
-            bar.set_description_str(f"ingest {path.name[:32]}")
-            yield (
-                film_id,
-                ingest_film(path, film_id, workspace.root, settings, bar.update),
-            )
-            bar.update(lengths[film_id] - (bar.n - before))
-        return
-    order = sorted(todo, key=lengths.get, reverse=True)
-    fresh = multiprocessing.get_context("spawn")  # a forked torch can hang
-    threads = max(1, torch.get_num_threads() // jobs)
-    with ProcessPoolExecutor(jobs, fresh, torch.set_num_threads, (threads,)) as pool:
-        futures = {
-            pool.submit(ingest_film, todo[film_id], film_id, workspace.root, settings): film_id
-            for film_id in order
-        }
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-                bar.update(lengths[futures[future]])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _bar(size: int) -> tqdm:
+    form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} of film, {remaining} left"
+    return tqdm(
+        total=size, desc="ingest", bar_format=form, unit="B", unit_scale=True, disable=not size
+    )
+
+
+def _here(pieces: dict[str, tuple]) -> Iterator[tuple]:
+    """As `lab.apart.spread`, in this process."""
+    for film_id, (*args, _, _) in pieces.items():
+        yield film_id, "done", ingest_film(*args)
+
+
+def _apart(path, film_id, root, settings, threads: int, longest: float, tell) -> list[tuple]:
+    """`ingest_film` in a process of its own."""
+    torch.set_num_threads(threads)
+
+    def progress(stage: str, share: float) -> None:
+        patience(longest if share < 1 else math.inf)
+        tell(stage, share)
+
+    return ingest_film(path, film_id, root, settings, progress)
+
+
+def _failed(path: Path, stage: str, error: Exception) -> tuple:
+    """A row for a film that ended its process, or was too odd for us; the rest is raised."""
+    if isinstance(error, (WriteError, EncoderError, OSError)):
+        raise error
+    why = f"its process {error}" if isinstance(error, DiedError) else repr(error)
+    return str(path), stage, f"cannot be worked on ({why}); convert it, or leave it out.", None
 
 
 def ingest_film(
@@ -269,9 +298,19 @@ def ingest_film(
     film_id: str,
     root,
     settings: IngestSettings,
-    progress: Callable[[float], object] = lambda seconds: None,
+    progress: Callable[[str, float], object] = lambda stage, share: None,
 ) -> list[tuple]:
     """Make what is missing of one film's parts.
+
+    Parameters
+    ----------
+    path : path-like
+    film_id : str
+    root : path-like
+        Of the workspace.
+    settings : IngestSettings
+    progress : callable
+        Told the stage, and how much of the film is decoded, 0 to 1.
 
     Returns
     -------
@@ -280,28 +319,46 @@ def ingest_film(
     """
     workspace, stage = Workspace(root), "decode"
     try:
+        progress(stage, 0.0)
         film = _part(workspace, "film", film_id, film_key(), _decode, path, progress)
         stage = "shots"
+        progress(stage, 1.0)
         key, corrected = shots_key(workspace, film_id), load_correction(workspace, film_id)
         cut = _part(workspace, "shots", film_id, key, _cut, film_id, film, corrected)
         stage = "looks"
-        key = looks_key(workspace, film_id, settings)
-        _part(workspace, "looks", film_id, key, _look, film, cut, settings)
+        progress(stage, 1.0)
+        key, by = looks_key(workspace, film_id, settings), {"encoder": settings.encoder}
+        _part(workspace, "looks", film_id, key, _look, film, cut, settings, **by)
     except WriteError:
         raise
     except FilmError as error:
         return [(str(path), stage, error.why, None)]
-    damaged = read_json(film / "film.json", {}).get("damaged", 0)
-    if damaged:
-        what = f"{damaged} packets could not be decoded; the rest of the film was used."
-        return [(str(path), "decode", what, None)]
-    return []
+    except CutListError as error:
+        return [(str(path), stage, str(error), None)]
+    return _damage(path, film)
 
 
-def _part(workspace: Workspace, stage: str, film_id: str, key: str, make, *args) -> Path:
+def _damage(path, film: Path) -> list[tuple]:
+    """A row for a film that was read and is not whole."""
+    row, told = read_json(film / "film.json", {}), []
+    if row.get("damaged"):
+        told.append(f"{counted(row['damaged'], 'packet')} could not be decoded")
+    if row.get("broken"):
+        told.append(f"{counted(row['broken'], 'picture')} came out damaged")
+    if lost := row.get("lost", []):
+        stretches = [f"{begin:.2f} to {end:.2f} s" for begin, end in lost[:TOLD]]
+        more = [f"{len(lost) - TOLD} stretches more"] if len(lost) > TOLD else []
+        told.append(f"there is no picture from {' and '.join([*stretches, *more])}")
+    what = f"{', '.join(told)}; the rest of the film was used."
+    return [(str(path), "decode", what, lost or None)] if told else []
+
+
+def _part(
+    workspace: Workspace, stage: str, film_id: str, key: str, make, *args, **made_with
+) -> Path:
     folder = workspace.part(stage, film_id, key)
     if not folder.exists():
-        with workspace.making(stage, film_id, key) as scratch:
+        with workspace.making(stage, film_id, key, **made_with) as scratch:
             make(scratch, *args)
     return folder
 
@@ -337,9 +394,10 @@ def _decode(folder: Path, path, progress) -> None:
             mover.push(luma, float(frame.time))
             if index % BAR_EVERY == 0:
                 bars.push(luma)
-                progress(float(frame.time) - (times[-BAR_EVERY] if times else float(t0)))
+                progress("decode", min(0.99, float(frame.time - t0) / max(info.duration, 0.1)))
             times.append(float(frame.time))
             proxy.write(frame.picture, frame.time - t0)
+        progress("decode", 1.0)
         proxy.close()
     except BaseException:
         if proxy is not None:
@@ -372,6 +430,8 @@ def _decode(folder: Path, path, progress) -> None:
         "crop": list(bars.finish()),
         "frames": len(times),
         "damaged": reader.damaged,
+        "broken": reader.broken,
+        "lost": video.lost(times, step, reader.trouble, reader.promised),
     }
     write_json(folder / "film.json", row)
 
@@ -486,7 +546,14 @@ def thumbnail_path(
 
 
 def load_problems(workspace: Workspace) -> pd.DataFrame:
-    """The problems table: `path`, `stage`, `what` (one sentence), `lost` (seconds, if known)."""
+    """The problems table, a row for a film that cannot be read or is not whole.
+
+    Returns
+    -------
+    DataFrame
+        `path`; `stage` (``open``, ``decode``, ``shots``, ``looks``); `what`, one sentence; `lost`,
+        where known the stretches without a picture, pairs of seconds on the film's own clock.
+    """
     return _problems(read_json(workspace.work / "problems.json", []))
 
 

@@ -238,6 +238,8 @@ def _flags(light: np.ndarray, dark: np.ndarray) -> str:
 def find_moments(shots: pd.DataFrame) -> pd.DataFrame:
     """Divide what is clean of shots into moments of at most 3 seconds, equal within a shot.
 
+    No shot has more of them than frames: a still that is held for an hour is seen once.
+
     Returns
     -------
     DataFrame
@@ -245,7 +247,8 @@ def find_moments(shots: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for shot in shots.itertuples():
-        parts = max(1, int(np.ceil((shot.clean_end - shot.clean_start) / MOMENT - 1e-6)))
+        parts = int(np.ceil((shot.clean_end - shot.clean_start) / MOMENT - 1e-6))
+        parts = max(1, min(parts, shot.end_frame - shot.start_frame))
         bounds = np.linspace(shot.clean_start, shot.clean_end, parts + 1)
         for number, (start, end) in enumerate(pairwise(bounds)):
             rows.append((f"{shot.shot_id}.{number}", shot.shot_id, start, end))

@@ -3,7 +3,8 @@
 A *part* is a folder ``<work>/<stage>/<film_id>-<key>/`` that one stage made for one film. It
 is written under a temporary name and renamed when complete, so that stopping at any instant,
 ``kill -9`` included, costs at most the part in hand. The key names everything the part depends
-on, so that a changed parameter, version or film makes a new part and touches no other.
+on, so that a changed parameter, version or film makes a new part and touches no other. A card in
+the part says what it holds, so that later damage is noticed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -20,6 +22,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
+
+CARD = "part.json"
+# Names of what is in the making, by process: a part, a file, a video, one on its way to a size.
+MAKING = re.compile(r"\..*\.(\d+)-[0-9a-f]{6}|\..*\.(\d+)(?:\.part)?|\.(\d+)-.*", re.DOTALL)
 
 
 class Workspace:
@@ -62,13 +68,18 @@ class Workspace:
         return self.root / "corrections" / f"{film_id}.csv"
 
     @contextmanager
-    def making(self, stage: str, film_id: str, key: str) -> Iterator[Path]:
-        """A folder to fill; it takes the part's name when the block ends without an error."""
+    def making(self, stage: str, film_id: str, key: str, **made_with) -> Iterator[Path]:
+        """A folder to fill; it takes the part's name when the block ends without an error.
+
+        What it was `made_with` stands on its card, for who looks at it later.
+        """
         final = self.part(stage, film_id, key)
-        scratch = final.with_name(f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}")
+        scratch = _aside(final)
         scratch.mkdir(parents=True)
         try:
             yield scratch
+            files = {file.name: digest(file) for file in sorted(scratch.iterdir())}
+            write_json(scratch / CARD, {"made_with": made_with, "files": files})
             try:
                 os.replace(scratch, final)
             except OSError:
@@ -77,16 +88,52 @@ class Workspace:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
+    def half_done(self) -> Iterator[tuple[Path, bool]]:
+        """What lies in the store in the making, and whether the process that makes it lives."""
+        for scratch in [*self.work.glob(".*"), *self.work.glob("*/.*")]:
+            if name := MAKING.fullmatch(scratch.name):
+                yield scratch, _alive(int(next(filter(None, name.groups()))))
+
     def sweep(self) -> None:
         """Remove what processes that no longer live left half done."""
-        for scratch in [*self.work.glob("*/.*-*.*-*"), *self.work.glob(".*.json.*")]:
-            pid = scratch.name.rpartition(".")[2].split("-")[0]
-            if pid.isdigit() and _alive(int(pid)):
-                continue
-            if scratch.is_dir():
-                shutil.rmtree(scratch, ignore_errors=True)
-            else:
-                scratch.unlink(missing_ok=True)
+        for scratch, lives in self.half_done():
+            if not lives:
+                _delete(scratch)
+
+    def remove(self, path: Path) -> None:
+        """Take something out of the store; stopped half way, its name shows nothing half."""
+        scratch = _aside(path)
+        os.replace(path, scratch)
+        _delete(scratch)
+
+
+def _aside(path: Path) -> Path:
+    """A name beside `path` under which this process may make it, or take it apart."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def digest(path: Path) -> str:
+    """Sixteen hex digits that change with a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+def whole(part: Path) -> bool | None:
+    """Whether a part holds what its card says; None for a part without one, of an older version."""
+    if not (part / CARD).exists():
+        return None
+    files = read_json(part / CARD, {}).get("files")
+    try:
+        return files is not None and all(digest(part / name) == files[name] for name in files)
+    except OSError:
+        return False
 
 
 def sweep_beside(path: Path) -> None:

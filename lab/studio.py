@@ -99,7 +99,7 @@ class Studio:
         looking: IngestSettings | None = None,
     ):
         self.workspace, self.path = workspace, Path(path)
-        before = load_edit(path) if self.path.exists() else None
+        before = load_edit(path, workspace) if self.path.exists() else None
         self.looking = looking or IngestSettings(**({"encoder": before.encoder} if before else {}))
         self.trailer, self.archive = load_sides(workspace, trailer, self.looking)
         self.film_id = self.trailer.films.film_id[0]
@@ -316,7 +316,7 @@ class Studio:
         """Read the edit anew if somebody else wrote it: nothing of theirs is lost."""
         if _stamp(self.path) in (self._stamp, None):  # one that is gone is written anew
             return
-        state, gone = _without_gone(_state_of(load_edit(self.path)), self.archive)
+        state, gone = _without_gone(_state_of(load_edit(self.path, self.workspace)), self.archive)
         self.done, self.undone = [*self.done, self.state][-UNDO:], []
         self.state = state
         self.settle()

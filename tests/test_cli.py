@@ -1,5 +1,7 @@
 """The `lab` command: the whole way on a folder of films, and what it says when it cannot."""
 
+import shutil
+
 import numpy as np
 import opentimelineio as otio
 import pandas as pd
@@ -225,7 +227,7 @@ def test_weights_are_checked(house, capsys):
 
 
 def test_every_verb_has_help_and_the_doctor_is_well(capsys, tmp_path):
-    verbs = "demo fetch ingest films problems shots map favourites search match render doctor"
+    verbs = "demo fetch ingest films problems store shots map favourites search match render doctor"
     for verb in verbs.split():
         with pytest.raises(SystemExit) as ended:
             lab(verb, "--help")
@@ -284,3 +286,37 @@ def test_a_range_that_is_none_is_refused(span, capsys):
     with pytest.raises(SystemExit):
         lab("render", "e.yaml", "--out", "o.mp4", f"--range={span}")
     assert "give seconds from and to" in capsys.readouterr().err
+
+
+def test_edits_go_on_working_when_their_films_move(house, tmp_path, capsys):
+    root = tmp_path / "moving"
+    for name in ("archive", "trailers"):
+        shutil.copytree(house / name, root / name)
+    trailer, edit = root / "trailers" / "trailer.mp4", root / "edit.yaml"
+    assert lab("ingest", "--work", root) == 0
+    assert lab("match", trailer, "--edit", edit, "--work", root) == 0
+    sheet = ("--preset", "contact-sheet", "--out", root / "sheet.png", "--work", root)
+    assert lab("render", edit, *sheet) == 0
+    before, written = (root / "sheet.png").read_bytes(), edit.read_text()
+
+    (root / "vault" / "shelf").mkdir(parents=True)
+    (root / "archive" / "one.mp4").rename(root / "vault" / "shelf" / "The First (1921).mp4")
+    trailer.rename(root / "vault" / "teaser.mp4")
+    capsys.readouterr()
+    assert lab("render", edit, *sheet) == 1
+    assert "lab films --relink FOLDER" in capsys.readouterr().err
+    assert lab("films", "--relink", root / "vault", "--work", root) == 0
+    assert "2 films found again" in (said := capsys.readouterr().out) and "none is missing" in said
+    assert lab("render", edit, *sheet) == 0
+    assert (root / "sheet.png").read_bytes() == before and edit.read_text() == written
+
+    # matched again, it names them where they lie now
+    assert lab("match", root / "vault" / "teaser.mp4", "--edit", edit, "--work", root) == 0
+    named = {entry["path"] for entry in yaml.safe_load(edit.read_text())["films"].values()}
+    assert named == {"vault/teaser.mp4", "vault/shelf/The First (1921).mp4", "archive/two.mkv"}
+    (root / "vault" / "teaser.mp4").unlink()
+    capsys.readouterr()
+    assert lab("films", "--relink", root / "archive", "--work", root) == 0
+    said = capsys.readouterr()
+    assert "0 films found again" in said.out and "1 still missing" in said.out
+    assert "teaser.mp4" in said.err

@@ -104,7 +104,13 @@ def test_folders_are_searched_to_their_depth(tmp_path):
         put(tmp_path / name)
     for name in ("notes.txt", "credits.csv", "poster.jpg", "mp4", "song.mp3"):
         put(tmp_path / name)
-    (tmp_path / "folder.mp4").mkdir()
+    put(tmp_path / "film in a folder.mp4" / "notes.txt")
+    wanted.append(put(tmp_path / "of its name.mp4" / "of its name.mp4"))
+    # what looks like a film and is none is taken too, so that somebody tells
+    (tmp_path / "loop.mkv").symlink_to("loop.mkv")
+    (tmp_path / "dangling.mov").symlink_to("nowhere")
+    (tmp_path / "self").symlink_to(tmp_path)
+    wanted += [tmp_path / name for name in ("film in a folder.mp4", "loop.mkv", "dangling.mov")]
     assert find_films([tmp_path]) == sorted(wanted)
 
 
@@ -191,3 +197,37 @@ def test_credits_beside_the_film_go_before_its_name(tmp_path):
 def test_damaged_credits_leave_the_name_to_speak(tmp_path, content):
     (tmp_path / "credits.csv").write_bytes(content)
     assert credit_of(put(tmp_path / "Faust (1926).mp4")) == Credit("Faust", "1926")
+
+
+def test_moved_and_renamed_films_are_found_again_by_content(tmp_path, monkeypatch):
+    register = Register(Workspace(tmp_path / "data"))
+    old, new = tmp_path / "old", tmp_path / "new"
+    for name, role in (("a.mp4", "archive"), ("b.mp4", "trailer"), ("c.mp4", "archive")):
+        path = put(old / name, name.encode() * 5)
+        register.add(register.identify(path), path, role)
+    a, b, c = register.films
+    assert register.missing() == [] and register.relink(old) == {}
+
+    put(new / "deep" / "renamed, without a suffix", b"a.mp4" * 5)
+    put(new / "other of the same size.mp4", b"x.mp4" * 5)
+    put(new / "larger.mp4", b"b.mp4" * 500)
+    for name in ("a.mp4", "b.mp4"):
+        (old / name).unlink()
+    put(old / "b.mp4", b"another film in its place")
+    assert register.missing() == [a, b]
+    reads = []
+    real = films.fingerprint
+    monkeypatch.setattr(films, "fingerprint", lambda path: reads.append(path) or real(path))
+    assert register.relink(new) == {a: new / "deep" / "renamed, without a suffix"}
+    assert {path.name for path in reads} == {
+        "renamed, without a suffix",
+        "other of the same size.mp4",
+    }
+    assert register.missing() == [b]
+    assert register.where(a) == new / "deep" / "renamed, without a suffix"
+    assert register.where(c) == old / "c.mp4" and register.where(b) is None
+    assert [film["role"] for film in register.films.values()] == ["archive", "trailer", "archive"]
+    register.save()
+    assert Register(Workspace(tmp_path / "data")).films == register.films
+    with pytest.raises(FilmError, match="is no folder"):
+        register.relink(tmp_path / "nowhere")

@@ -67,7 +67,7 @@ def contents(work):
 
 def test_tables_vectors_and_thumbnails_stand_after_one_pass(films, tmp_path, counting):
     workspace = Workspace(tmp_path)
-    report = ingest.ingest(sorted(films.glob("*.mp4")), workspace)
+    report = ingest.ingest(sorted(films.glob("*.mp4")), workspace, jobs=0)
     assert len(report.made) == 3 and not len(report.problems)
     archive = load_archive(workspace)
     assert archive.shots.groupby("film_id", sort=False).size().tolist() == [4, 3, 2]
@@ -87,7 +87,7 @@ def test_the_proxy_starts_at_zero_and_keeps_the_differences(tmp_path, counting):
     times = [Fraction(2) + Fraction(i, 24) + Fraction(i % 3, 90) for i in range(60)]
     numbered_film(tmp_path / "late.mp4", (60,), times=times, sound="aac")
     workspace = Workspace(tmp_path)
-    film_id = ingest.ingest([tmp_path / "late.mp4"], workspace).made[0]
+    film_id = ingest.ingest([tmp_path / "late.mp4"], workspace, jobs=0).made[0]
     stored = load_frames(workspace, film_id)["times"]
     assert np.abs(stored - np.array(times, float)).max() < 2e-5
     proxy = ingest.proxy_path(workspace, film_id)
@@ -100,12 +100,12 @@ def test_the_proxy_starts_at_zero_and_keeps_the_differences(tmp_path, counting):
 
 def test_a_second_ingest_does_nothing_and_a_new_film_costs_only_itself(films, tmp_path, counting):
     workspace, paths = Workspace(tmp_path), sorted(films.glob("*.mp4"))
-    ingest.ingest(paths[:2], workspace)
+    ingest.ingest(paths[:2], workspace, jobs=0)
     before, seen = contents(workspace.work), counting.seen
-    again = ingest.ingest(paths[:2], workspace)
+    again = ingest.ingest(paths[:2], workspace, jobs=0)
     assert (again.made, len(again.stood)) == ([], 2)
     assert contents(workspace.work) == before and counting.seen == seen
-    third = ingest.ingest(paths, workspace)
+    third = ingest.ingest(paths, workspace, jobs=0)
     assert len(third.made) == 1 and counting.seen == seen + 2 * 3
     after = contents(workspace.work)
     kept = {name: digest for name, digest in before.items() if "/" in name}
@@ -114,17 +114,17 @@ def test_a_second_ingest_does_nothing_and_a_new_film_costs_only_itself(films, tm
 
 def test_a_moved_film_is_known_again(films, tmp_path, counting):
     workspace, moved = Workspace(tmp_path / "work"), tmp_path / "my film.mp4"
-    ingest.ingest([films / "c.mp4"], workspace)
+    ingest.ingest([films / "c.mp4"], workspace, jobs=0)
     moved.write_bytes((films / "c.mp4").read_bytes())
-    report = ingest.ingest([moved], workspace)
+    report = ingest.ingest([moved], workspace, jobs=0)
     assert report.made == [] and load_films(workspace).path.tolist() == [str(moved)]
 
 
 def test_another_encoder_redoes_only_the_looks(films, tmp_path, counting):
     workspace = Workspace(tmp_path)
-    ingest.ingest([films / "c.mp4"], workspace)
+    ingest.ingest([films / "c.mp4"], workspace, jobs=0)
     before = contents(workspace.work)
-    ingest.ingest([films / "c.mp4"], workspace, IngestSettings(encoder="another"))
+    ingest.ingest([films / "c.mp4"], workspace, IngestSettings(encoder="another"), jobs=0)
     new = set(contents(workspace.work)) - set(before)
     assert new and all(name.startswith("looks/") for name in new)
 
@@ -132,7 +132,7 @@ def test_another_encoder_redoes_only_the_looks(films, tmp_path, counting):
 def test_another_encoder_never_opens_the_film(films, tmp_path, counting, monkeypatch):
     workspace, film = Workspace(tmp_path / "data"), tmp_path / "film.mp4"
     film.write_bytes((films / "a.mp4").read_bytes())
-    film_id = ingest.ingest([film], workspace).made[0]
+    film_id = ingest.ingest([film], workspace, jobs=0).made[0]
     film.unlink()
     opened = []
     monkeypatch.setattr(video, "Reader", lambda path, **more: opened.append(path))
@@ -167,7 +167,7 @@ def test_a_video_encoder_is_given_whole_moments(tmp_path, monkeypatch):
     encoder, workspace = ClipReader(), Workspace(tmp_path / "data")
     monkeypatch.setattr(looks, "load_encoder", lambda name: encoder)
     monkeypatch.setattr(looks, "BATCH", 7)
-    ingest.ingest([tmp_path / "long.mp4"], workspace)
+    ingest.ingest([tmp_path / "long.mp4"], workspace, jobs=0)
     archive = load_archive(workspace)
     times = load_frames(workspace, archive.films.film_id[0])["times"]
     assert len(archive.moments) == 4
@@ -186,7 +186,7 @@ def test_bad_films_are_rows_and_the_rest_goes_on(films, tmp_path, counting):
     (tmp_path / "head.mp4").write_bytes(whole[:2000])
     paths = [*sorted(tmp_path.glob("*.m*")), films / "c.mp4"]
     workspace = Workspace(tmp_path / "data")
-    report = ingest.ingest(paths, workspace)
+    report = ingest.ingest(paths, workspace, jobs=0)
     assert len(report.made) == 1
     problems = load_problems(workspace).set_index("path").what
     assert set(problems.index) == {str(path) for path in paths[:3]}
@@ -194,7 +194,7 @@ def test_bad_films_are_rows_and_the_rest_goes_on(films, tmp_path, counting):
     assert "not a film" in problems[str(tmp_path / "text.mp4")]
     # mended, it is no problem any more
     (tmp_path / "text.mp4").write_bytes(whole)
-    ingest.ingest([tmp_path / "text.mp4"], workspace)
+    ingest.ingest([tmp_path / "text.mp4"], workspace, jobs=0)
     assert len(load_problems(workspace)) == 2
 
 
@@ -204,7 +204,7 @@ def test_damage_in_mid_film_is_told_and_the_rest_used(films, tmp_path, counting)
     for at in np.random.default_rng(3).integers(media + 9000, len(data) - 9000, 60):
         data[at] ^= 0xFF
     (tmp_path / "hurt.mp4").write_bytes(data)
-    report = ingest.ingest([tmp_path / "hurt.mp4"], Workspace(tmp_path / "data"))
+    report = ingest.ingest([tmp_path / "hurt.mp4"], Workspace(tmp_path / "data"), jobs=0)
     assert len(report.made) == 1
 
 
@@ -232,10 +232,10 @@ def test_a_full_disk_ends_with_one_sentence_and_no_half_part(
 
     monkeypatch.setattr(video.Writer, "write", full)
     with pytest.raises(WriteError, match="No space left"):
-        ingest.ingest([films / "a.mp4"], workspace)
+        ingest.ingest([films / "a.mp4"], workspace, jobs=0)
     assert not [path for path in workspace.work.glob("*/*") if path.is_dir()]
     monkeypatch.setattr(video.Writer, "write", write)
-    assert len(ingest.ingest([films / "a.mp4"], workspace).made) == 1
+    assert len(ingest.ingest([films / "a.mp4"], workspace, jobs=0).made) == 1
 
 
 @pytest.mark.long
@@ -269,7 +269,7 @@ def test_leftovers_of_the_living_are_left_alone(tmp_path):
 
 def test_archive_films_stay_archive_when_used_as_trailers(films, tmp_path, counting):
     workspace = Workspace(tmp_path)
-    film_id = ingest.ingest([films / "c.mp4"], workspace).made[0]
-    ingest.ingest([films / "c.mp4"], workspace, role="trailer")
+    film_id = ingest.ingest([films / "c.mp4"], workspace, jobs=0).made[0]
+    ingest.ingest([films / "c.mp4"], workspace, role="trailer", jobs=0)
     assert Register(workspace).films[film_id]["role"] == "archive"
     assert os.path.exists(load_films(workspace).path[0])

@@ -1,5 +1,6 @@
 """The store never shows anything half done, whatever happens to the one who writes."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -26,7 +27,8 @@ def test_a_part_appears_only_when_complete(tmp_path):
         assert not final.exists()
         assert folder.parent == final.parent  # on the same disk, so that a rename is enough
         (folder / "b.txt").write_text("b")
-    assert everything(workspace.work) == ["shots", "shots/f1-k1", *_in(final, "a.txt", "b.txt")]
+    named = _in(final, "a.txt", "b.txt", store.CARD)
+    assert everything(workspace.work) == ["shots", "shots/f1-k1", *named]
 
 
 def _in(final, *names):
@@ -50,7 +52,7 @@ def test_a_part_that_another_finished_first_stands(tmp_path):
             (quick / "by").write_text("the quick one")
     final = workspace.part("film", "f1", "k1")
     assert (final / "by").read_text() == "the quick one"
-    assert everything(workspace.work) == ["film", "film/f1-k1", "film/f1-k1/by"]
+    assert everything(workspace.work) == ["film", *["film/f1-k1", *_in(final, "by", store.CARD)]]
 
 
 def test_a_rename_that_fails_is_told(tmp_path, monkeypatch):
@@ -87,10 +89,60 @@ os._exit(9)
         }
     assert everything(workspace.work / "film") == [
         "done-k",
+        "done-k/part.json",
         "done-k/whole",
         "living-k",
+        "living-k/part.json",
         "living-k/soon",
     ]
+
+
+def test_a_part_says_what_it_holds_and_later_damage_shows(tmp_path):
+    workspace = Workspace(tmp_path)
+    with workspace.making("looks", "f", "k", encoder="someone") as folder:
+        (folder / "vectors").write_bytes(b"0123456789")
+        (folder / "empty").touch()
+    part = workspace.part("looks", "f", "k")
+    card = read_json(part / store.CARD)
+    assert card["made_with"] == {"encoder": "someone"}
+    assert card["files"].keys() == {"vectors", "empty"}
+    assert card["files"]["vectors"] == hashlib.blake2b(b"0123456789", digest_size=8).hexdigest()
+    assert store.whole(part) is True
+    (part / "vectors").write_bytes(b"0123456788")  # as long as before
+    assert store.whole(part) is False
+    (part / "vectors").write_bytes(b"0123456789")
+    assert store.whole(part) is True
+    (part / "empty").unlink()
+    assert store.whole(part) is False
+    (part / store.CARD).write_text("{")
+    assert store.whole(part) is False
+    (part / store.CARD).unlink()
+    assert store.whole(part) is None  # an older version's: nobody knows
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "film/.0123456789ab-89abcdef.{pid}-12ab9f",
+        ".films.json.{pid}",
+        "duplicates/.1234abcd.json.{pid}",
+        "sound/.0123456789ab.m4a.{pid}.part",
+        "render/.{pid}-line\nbreak 12.mp4",
+    ],
+)
+def test_all_that_is_left_half_done_is_known_by_its_name(tmp_path, name):
+    workspace = Workspace(tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for pid in (dead.pid, os.getpid()):
+        path = workspace.work / name.format(pid=pid)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    whole = path.with_name("0123456789ab-89abcdef.12")
+    whole.write_bytes(b"whole")
+    assert {lives for _, lives in workspace.half_done()} == {True, False}
+    workspace.sweep()
+    assert set(path.parent.iterdir()) - {workspace.work / "films.json"} == {path, whole}
 
 
 def test_sweep_of_an_empty_place_does_nothing(tmp_path):

@@ -9,6 +9,7 @@ import sys
 
 from lab import __version__
 from lab.cli import finishing, options, verbs
+from lab.cli.keeping import add_store
 from lab.cli.seeing import add_see
 from lab.cutlists import CutListError
 from lab.edit import EditError
@@ -93,7 +94,12 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("ingest", verbs.ingest, "films or folders -> shots, channels, proxies", seeing)
     one.add_argument("paths", nargs="*", metavar="PATH", help="default: DIR/archive")
-    one.add_argument("--jobs", type=int, default=1, metavar="N", help="films worked on at once")
+    one.add_argument(
+        "--jobs", type=options.positive, default=1, metavar="N", help="films worked on at once"
+    )
+    one.add_argument(
+        "--status", action="store_true", help="only tell what is done and what is left"
+    )
 
     for name, run, text in (
         ("films", verbs.films, "the films table"),
@@ -101,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     ):
         one = verb(name, run, text)
         one.add_argument("--out", metavar="FILE.csv")
+        if name == "films":
+            one.add_argument(
+                "--relink",
+                metavar="FOLDER",
+                help="look there for films that were moved or renamed, by their content",
+            )
+    add_store(verb)
 
     one = verb("shots", verbs.shots, "the shots of one film; take a corrected list, or write one")
     one.add_argument("video", metavar="VIDEO", help="a file, or a film_id from `lab films`")

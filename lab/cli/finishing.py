@@ -26,7 +26,8 @@ TEASER = 8  # megabytes of a teaser, unless another limit is asked for
 
 def render(args) -> str:
     outputs, told = _outputs(args.preset, args.out, Path(args.edit).stem), []
-    edit, settings = load_edit(args.edit), RenderSettings(**given(args, RenderSettings))
+    edit = load_edit(args.edit, Workspace(args.work))
+    settings = RenderSettings(**given(args, RenderSettings))
     for preset, out in outputs:
         make = AROUND[preset][1] if preset in AROUND else _video
         told.append(f"{make(edit, out, settings, args, preset)} -> {out}")
@@ -60,7 +61,7 @@ def _video(edit: Edit, out: Path, settings: RenderSettings, args, preset: str) -
 
 
 def _sheet(edit: Edit, out: Path, settings, args, _) -> str:
-    others = {Path(path).stem: load_edit(path) for path in args.beside}
+    others = {Path(path).stem: load_edit(path, Workspace(args.work)) for path in args.beside}
     asked = {"others": others, "name": Path(args.edit).stem, "only": args.only}
     return counted(contact_sheet(edit, out, **asked), "pair")
 
@@ -113,7 +114,7 @@ def _sound(copied: bool | None) -> str:
 
 
 def hand(args) -> str:
-    edit = load_edit(args.edit)
+    edit = load_edit(args.edit, Workspace(args.work))
     if not args.back:
         if not args.out:
             raise UsageError("say where to, as in --out cut.otio, or what to read: --back FILE.")

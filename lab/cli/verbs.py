@@ -26,6 +26,7 @@ from lab.ingest import (
     thumbnail_path,
 )
 from lab.ingest import ingest as bring_in
+from lab.inventory import status
 from lab.language import caption, counted
 from lab.layout import tour
 from lab.looks import THUMBNAIL
@@ -84,6 +85,8 @@ def ingest(args) -> str:
         )
     paths = find_films(args.paths or [workspace.archive])
     looking = IngestSettings(encoder=args.encoder or PACKAGED)
+    if args.status:
+        return _status(paths, workspace, looking)
     report = bring_in(paths, workspace, looking, jobs=args.jobs)
     for problem in report.problems.itertuples():
         print(f"{problem.path}: {problem.what}", file=sys.stderr)
@@ -100,9 +103,32 @@ def ingest(args) -> str:
     return f"ingested {counted(len(report.made), 'film')}{stood}{bad} -> {workspace.work}"
 
 
+def _status(paths: list[Path], workspace: Workspace, looking: IngestSettings) -> str:
+    table = status(paths, workspace, looking)
+    print(table.to_string(index=False))
+    done, left, bad = (int((table.state == state).sum()) for state in ("done", "left", "problem"))
+    return f"{done} of {counted(len(table), 'film')} done, {left} left, {bad} with a problem"
+
+
 def films(args) -> str:
-    table = load_films(Workspace(args.work))
+    workspace = Workspace(args.work)
+    if args.relink:
+        return _relinked(workspace, args.relink)
+    table = load_films(workspace)
     return shown(table, args.out, "film", ["film_id", "role", "duration", "fps", "title", "path"])
+
+
+def _relinked(workspace: Workspace, folder: str) -> str:
+    register = Register(workspace)
+    found = register.relink(folder)
+    register.save()
+    for film_id, path in found.items():
+        print(f"{film_id}  {path}")
+    missing = register.missing()
+    for film_id in missing:
+        print(f"missing: {film_id}  {register.films[film_id]['path']}", file=sys.stderr)
+    left = f"; {len(missing)} still missing" if missing else "; none is missing"
+    return f"{counted(len(found), 'film')} found again in {folder}{left}"
 
 
 def problems(args) -> str:
@@ -233,7 +259,7 @@ def aside(args) -> str:
 
 def match(args) -> str:
     ends_in(args.edit, ".yaml", ".yml")
-    before = load_edit(args.edit) if Path(args.edit).exists() else None
+    before = load_edit(args.edit, Workspace(args.work)) if Path(args.edit).exists() else None
     settings = before.settings if before else MatchSettings()
     settings = settings.model_copy(update=given(args, MatchSettings))
     workspace = Workspace(args.work)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from lab.films import credit_of, files_below, find_films
+from lab.films import credit_of, find_films, hidden
 from lab.ingest import load_films, load_frames, proxy_path
 from lab.layout import NONE
 from lab.scenes import SceneMap, open_map
@@ -213,7 +213,8 @@ def split(images: Images, seed: int = 0, part: float = HELD_OUT) -> tuple[Images
 
 def stills(folder: Path) -> list[Path]:
     """A folder's pictures in alphabetical order, hidden files left out."""
-    return files_below(folder, SUFFIXES)
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    return [path for path in found if path.is_file() and not hidden(path, folder)]
 
 
 def open_picture(path: Path) -> np.ndarray:

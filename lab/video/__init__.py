@@ -8,6 +8,7 @@ Pictures are upright with square pixels: rotation and sample aspect ratio are ap
 interlaced frames are deinterlaced one to one (``bwdif``), before anyone sees them.
 """
 
+from lab.video.gaps import lost
 from lab.video.joining import Piece, join, shrink
 from lab.video.reading import (
     EPSILON,
@@ -65,6 +66,7 @@ __all__ = [
     "excerpt",
     "gif",
     "join",
+    "lost",
     "loudness",
     "luma",
     "probe",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 TEXT = "is a text, not a film; name a film."
 HDR = (16, 18)  # transfers: SMPTE 2084 (PQ), ARIB STD-B67 (HLG)
 LEAD = 0.5  # seconds before a start from which frames are looked at: deinterlacing needs neighbours
+LEAP = 3600.0  # seconds; a timestamp further on than that from the one before is broken
+CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # bytes that no text holds
 SETTLE_FRAMES = 48  # frames read by `probe` to learn rate, interlacing and shape
 
 
@@ -113,7 +117,10 @@ def open_film(path) -> av.container.InputContainer:
     if path.is_dir():
         raise FilmError(path, "is a folder, not a film; name the films in it, or use `lab ingest`.")
     try:
-        if path.stat().st_size == 0:
+        told = path.stat()
+        if not stat.S_ISREG(told.st_mode):  # to open a pipe would wait for ever
+            raise FilmError(path, "is no file; name a film.")
+        if told.st_size == 0:
             raise FilmError(path, "is empty (0 bytes); copy or download it again.")
         container = av.open(str(path), metadata_errors="replace")
         if container.format.name == "tty":  # FFmpeg draws any text as ANSI art
@@ -130,9 +137,12 @@ def open_film(path) -> av.container.InputContainer:
 
 def _no_film(path: Path, error: Exception) -> str:
     """Why a file cannot be opened as a film, in a person's words where that can be told."""
-    with path.open("rb") as file:
-        head = file.read(512)
-    if b"\0" not in head:
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as worse:
+        return f"cannot be read ({cause(worse)}); check the file."
+    if not CONTROL.search(head):
         return TEXT
     if head[4:8] == b"ftyp":  # MP4 and MOV write their index last
         return "is cut off: the index that ends such a file is missing; copy or download it again."
@@ -158,14 +168,17 @@ def audio_stream(container) -> av.AudioStream | None:
 
 
 def _ticks(stream, decoded: Iterable[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Give every frame a strictly increasing PTS, filling what the file left out."""
+    """Give every frame a strictly increasing PTS, filling what the file left out or broke."""
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     step = max(1, round(1 / (rate * stream.time_base)))
+    leap = LEAP / stream.time_base
     last = None
     for frame in decoded:
         pts = frame.pts if frame.pts is not None else frame.dts
+        if last is not None and (pts is None or pts - last > leap):
+            pts = last + step
         if pts is None:
-            pts = 0 if last is None else last + step
+            pts = 0
         if last is not None and pts <= last:
             pts = last + 1
         last = pts
@@ -289,6 +302,12 @@ class Reader:
     ----------
     damaged : int
         Packets that could not be decoded so far.
+    broken : int
+        Pictures that came, and that the decoder calls damaged.
+    trouble : list of float
+        The seconds of both, as far as the file tells.
+    promised : float or None
+        Seconds at which the video ends by the word of the file, where it gives one.
 
     Raises
     ------
@@ -300,7 +319,8 @@ class Reader:
         self, path, *, size=None, pixels="yuv420p", crop=WHOLE, start=None, matrix="bt709"
     ):
         self.path, self.size, self.pixels, self.crop = path, size, pixels, crop
-        self.start, self.matrix, self.damaged = start, matrix, 0
+        self.start, self.matrix = start, matrix
+        self.damaged, self.broken, self.trouble, self.promised = 0, 0, [], None
 
     def __iter__(self) -> Iterator[Frame]:
         held = None  # the frame on show at `start` may have begun before it
@@ -355,6 +375,7 @@ class Reader:
                         return
         with open_film(self.path) as container:
             stream = video_stream(container, self.path)
+            self.promised = _promised(container, stream)
             for pts, picture in _ticks(stream, self._pictures(container, stream)):
                 yield pts * stream.time_base, picture, stream
 
@@ -378,14 +399,48 @@ class Reader:
             except (av.FFmpegError, OSError):  # the file breaks off: what came so far stands
                 self.damaged += 1
                 packet = None
+            if packet is not None and packet.is_corrupt:
+                self._note(packet)
             try:
-                yield from stream.decode(packet) if packet else stream.codec_context.decode(None)
+                for picture in _decoded(stream, packet):
+                    if picture.is_corrupt:
+                        self.broken += 1
+                        self._note(picture)
+                    yield picture
             except av.EOFError:
                 return
             except (av.FFmpegError, ValueError):
                 self.damaged += 1
+                self._note(packet)
             if packet is None:
                 return
+
+    def _note(self, where: av.Packet | av.VideoFrame | None) -> None:
+        """Remember when there was trouble."""
+        pts = where and (where.dts if where.pts is None else where.pts)
+        if pts is not None:
+            self.trouble.append(float(pts * where.time_base))
+
+
+def _decoded(stream, packet: av.Packet | None) -> list[av.VideoFrame]:
+    return stream.decode(packet) if packet else stream.codec_context.decode(None)
+
+
+def _promised(container, stream) -> float | None:
+    """When a stream ends, seconds, by the word of the file.
+
+    FFmpeg works AVI's duration out of what is left of the file; its head counts frames. Matroska
+    has a tag.
+    """
+    if container.format.name == "avi" and stream.frames and stream.average_rate:
+        return float(stream.frames / stream.average_rate)
+    if stream.duration is not None:
+        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if told is None:
+        return None
+    hours, minutes, seconds = map(float, told.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def probe(path) -> Probe:

@@ -7,12 +7,13 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import NamedTuple
 
 import av
 import numpy as np
 
-from lab.video.reading import INDEXED, audio_stream, open_film
+from lab.video.reading import INDEXED, LEAP, audio_stream, open_film
 
 SOUND_RATE = 48000  # samples a second of all sound that is worked on
 # Sound that MP4 holds and browsers play; any other is encoded to AAC once.
@@ -20,6 +21,7 @@ COPIED_SOUND = {"aac", "mp3", "opus", "flac"}
 PREROLL = 1.0  # seconds read before the first sample wanted: a codec's first frames lean on others
 BIT_RATE = 160_000  # bits a second of AAC
 FRAME = 1024  # samples of a frame of AAC
+QUIET = 10  # seconds of silence made at once in a gap
 QUIETEST = -70.0  # LUFS; ITU-R BS.1770 counts nothing below
 
 
@@ -60,28 +62,75 @@ def samples(path, begin: Fraction, end: Fraction | None = None) -> Iterator[np.n
 
 
 def _resampled(path, begin: Fraction) -> Iterator[np.ndarray]:
-    graph = None
+    resampler, heard = _Resampler(), begin
     for frame in _decoded(path, begin):
-        if graph is None:
-            graph = av.filter.Graph()
-            graph.link_nodes(
-                graph.add_abuffer(
-                    sample_rate=frame.sample_rate,
-                    format=frame.format,
-                    layout=frame.layout,
-                    time_base=frame.time_base,
-                ),
-                # Gaps become silence; what lies before `begin` is cut away.
-                graph.add("aresample", f"{SOUND_RATE}:async=1:first_pts=0"),
-                graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
-                graph.add("abuffersink"),
-            ).configure()
-        frame.pts -= round(begin / frame.time_base)
-        graph.push(frame)
-        yield from _drained(graph)
-    if graph is not None:
-        graph.push(None)
-        yield from _drained(graph)
+        if frame.pts * frame.time_base - heard > LEAP:  # its timestamp is broken
+            continue
+        for one in chain(_silence(frame, heard), [frame]):
+            one.pts -= round(begin / frame.time_base)
+            yield from resampler.push(one)
+        heard = one.pts * one.time_base + begin + Fraction(one.samples, one.sample_rate)
+    yield from resampler.flush()
+
+
+class _Resampler:
+    """Turns sound into stereo at 48,000 samples a second, from second zero on.
+
+    The filter graph is rebuilt when the sound changes in mid-film, as in broadcasts from stereo to
+    five channels and back.
+    """
+
+    def __init__(self):
+        self.graph, self.kind, self.given = None, None, 0
+
+    def push(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
+        kind = frame.sample_rate, frame.format.name, frame.layout.name
+        if kind != self.kind:
+            yield from self.flush()
+            self.graph, self.kind = self._build(frame), kind
+        self.graph.push(frame)
+        yield from self._pull()
+
+    def flush(self) -> Iterator[np.ndarray]:
+        if self.graph is not None:
+            self.graph.push(None)
+            yield from self._pull()
+            self.graph = None
+
+    def _pull(self) -> Iterator[np.ndarray]:
+        for block in _drained(self.graph):
+            self.given += block.shape[1]
+            yield block
+
+    def _build(self, frame: av.AudioFrame) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        first = round(Fraction(self.given, SOUND_RATE) * frame.sample_rate)
+        graph.link_nodes(
+            graph.add_abuffer(
+                sample_rate=frame.sample_rate,
+                format=frame.format,
+                layout=frame.layout,
+                time_base=frame.time_base,
+            ),
+            # Gaps become silence; what lies before what was given already is cut away.
+            graph.add("aresample", f"{SOUND_RATE}:async=1:first_pts={first}"),
+            graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
+            graph.add("abuffersink"),
+        ).configure()
+        return graph
+
+
+def _silence(before: av.AudioFrame, since: Fraction) -> Iterator[av.AudioFrame]:
+    """Most of a long gap in the sound, piece by piece: FFmpeg would fill it all at once."""
+    while before.pts * before.time_base - since > 2 * QUIET:
+        quiet = av.AudioFrame(before.format.name, before.layout.name, QUIET * before.sample_rate)
+        rest = b"\x80" if quiet.format.name in ("u8", "u8p") else b"\0"
+        for plane in quiet.planes:
+            plane.update(rest * plane.buffer_size)
+        quiet.sample_rate, quiet.time_base = before.sample_rate, before.time_base
+        quiet.pts = round(since / before.time_base)
+        yield quiet
+        since += QUIET
 
 
 def _decoded(path, begin: Fraction) -> Iterator[av.AudioFrame]:

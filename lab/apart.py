@@ -1,0 +1,225 @@
+"""Work done apart: in a process of its own, which may die or hang and takes nothing else with it.
+
+What is asked and what is answered go through the pipes of a fresh Python, so that a script needs
+no ``if __name__ == "__main__"``, and a notebook may ask as well. A process serves one piece of
+work after another, and one that died is replaced. All end with the process that asked, whatever
+ended that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import math
+import os
+import pickle
+import queue
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+
+HUNG = 1  # exit status of a process that gave itself up: `faulthandler`'s
+LENGTH = "<Q"  # bytes of a question, before it
+
+
+class DiedError(Exception):
+    """A process that ended in the midst of its work; the message is how."""
+
+
+class Helper:
+    """A process that does one thing at a time.
+
+    Examples
+    --------
+    >>> helper = Helper()
+    >>> helper.call(divmod, 7, 2)
+    (3, 1)
+    >>> helper.end()
+    """
+
+    def __init__(self):
+        path = os.pathsep.join(filter(None, sys.path))  # the same rooms, wherever found
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from lab.apart import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def call(self, function: Callable, *args, tell: Callable | None = None):
+        """What `function(*args)` returns there; what it raises there is raised here.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module that can be imported.
+        *args
+        tell : callable, optional
+            The function gets a `tell` too; what it says there while it works is said here.
+
+        Raises
+        ------
+        DiedError
+        """
+        question = pickle.dumps((function, args, tell is not None))
+        try:
+            self.process.stdin.write(struct.pack(LENGTH, len(question)) + question)
+            self.process.stdin.flush()
+            while True:
+                kind, content = pickle.load(self.process.stdout)
+                if kind == "raised":
+                    raise content
+                if kind == "done":
+                    return content
+                tell(*content)
+        except (BrokenPipeError, EOFError, pickle.UnpicklingError):
+            raise DiedError(_ended(self.process.wait())) from None
+
+    def end(self) -> None:
+        """Stop it at once."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # half a question that nobody reads any more
+                pipe.close()
+
+
+def _ended(status: int) -> str:
+    if status == HUNG:
+        return "got no further and was stopped"
+    name = signal.Signals(-status).name if status < 0 else f"status {status}"
+    return f"crashed ({name})"
+
+
+_free: list[Helper] = []  # with nothing to do: the next work finds one that has started already
+
+
+def _taken() -> Helper:
+    while _free:
+        helper = _free.pop()
+        if helper.alive:
+            return helper
+        helper.end()
+    return Helper()
+
+
+def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterator[tuple]:
+    """Do the same to many pieces, `jobs` at once, each in a process apart.
+
+    Parameters
+    ----------
+    function : callable
+        Called there with a piece's arguments, and `tell`.
+    pieces : mapping of str to tuple
+        Arguments by name, in the order in which they are begun.
+    jobs : int
+
+    Yields
+    ------
+    name : str
+    kind : str
+        ``"told"``, ``"done"`` or ``"failed"``.
+    content
+        The tuple of what was said; what was returned; the error, a `DiedError` where the
+        process ended.
+    """
+    news, busy, over = queue.SimpleQueue(), set(), threading.Event()
+
+    def work(name: str) -> None:
+        helper = _taken()
+        busy.add(helper)
+        try:
+            if over.is_set():
+                return
+            said = partial(_say, news, name)
+            end = "done", helper.call(function, *pieces[name], tell=said)
+        except Exception as error:
+            end = "failed", error
+        finally:
+            busy.discard(helper)
+            _free.append(helper)
+        news.put((name, *end))
+
+    pool, left = ThreadPoolExecutor(jobs), len(pieces)
+    try:
+        for name in pieces:
+            pool.submit(work, name)
+        while left:
+            name, kind, content = news.get()
+            left -= kind != "told"
+            yield name, kind, content
+    finally:
+        over.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for helper in list(busy):
+            helper.process.kill()
+            helper.process.wait()
+        while len(_free) > 1:
+            _free.pop().end()
+
+
+def _say(news: queue.SimpleQueue, name: str, *words) -> None:
+    news.put((name, "told", words))
+
+
+def patience(seconds: float) -> None:
+    """Give this process up if `seconds` pass before this is called again; infinity: never.
+
+    The interpreter's own thread keeps watch, which needs no return from whatever hangs.
+    """
+    if math.isinf(seconds):
+        faulthandler.cancel_dump_traceback_later()
+    else:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=_nowhere())
+
+
+@lru_cache(maxsize=1)
+def _nowhere():
+    return open(os.devnull, "w")
+
+
+def serve() -> None:
+    """Do what is asked on standard input and answer on standard output, until that is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asked decides what is stopped
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    questions = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, questions), daemon=True).start()
+    while True:
+        _answer(questions.get(), partial(_write, answers))
+
+
+def _listen(pipe, questions: queue.SimpleQueue) -> None:
+    """Pass on what is asked; when nobody can ask any more, end at once, in mid-work too."""
+    while length := pipe.read(struct.calcsize(LENGTH)):
+        questions.put(pipe.read(*struct.unpack(LENGTH, length)))
+    os._exit(0)
+
+
+def _write(answers, kind: str, content) -> None:
+    answers.write(pickle.dumps((kind, content)))
+    answers.flush()
+
+
+def _answer(question: bytes, write: Callable) -> None:
+    try:
+        function, args, tells = pickle.loads(question)
+        told = {"tell": lambda *words: write("told", words)} if tells else {}
+        end = "done", function(*args, **told)
+    except Exception as error:
+        end = "raised", error
+    finally:
+        patience(math.inf)
+    try:
+        write(*end)
+    except (pickle.PicklingError, TypeError, AttributeError):
+        write("raised", RuntimeError(f"{type(end[1]).__name__}: {end[1]}"))

@@ -1,0 +1,148 @@
+"""What dies or hangs apart takes nothing else with it."""
+
+import importlib
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from lab import apart
+from lab.apart import DiedError, Helper, spread
+
+WORK = """
+import os, time
+from lab.apart import patience
+
+def piece(number, tell):
+    tell(number, "half way")
+    if number == 2:
+        os.abort()
+    if number == 3:
+        raise ValueError("three")
+    return number * number
+
+def sleep(tell):
+    tell(os.getpid())
+    time.sleep(60)
+
+def hang():
+    patience(0.2)
+    while True:
+        pass
+
+def segfault():
+    os.kill(os.getpid(), 11)
+
+def slow_but_steady():
+    for _ in range(4):
+        patience(0.8)
+        time.sleep(0.3)
+
+def nothing_to_send():
+    return (x for x in ())
+"""
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """Functions in a module that both sides can import; processes of this test's own."""
+    (tmp_path / "some_work.py").write_text(WORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(apart, "_free", [])
+    yield importlib.import_module("some_work")
+    del sys.modules["some_work"]
+    for helper in apart._free:
+        helper.end()
+
+
+@pytest.fixture
+def helper(work):
+    helper = Helper()
+    yield helper
+    helper.end()
+
+
+def test_what_is_returned_or_raised_there_comes_back_here(helper):
+    assert helper.call(divmod, 17, 5) == (3, 2)
+    with pytest.raises(ZeroDivisionError, match="zero"):
+        helper.call(operator.truediv, 1, 0)
+    assert helper.call(os.getpid) == helper.process.pid != os.getpid()
+    # what a library prints there is no answer
+    assert helper.call(print, "printed") is None and helper.call(abs, -3) == 3
+
+
+def test_what_cannot_be_sent_is_told_and_the_process_goes_on(helper, work):
+    with pytest.raises(RuntimeError, match="generator"):
+        helper.call(work.nothing_to_send)
+    assert helper.call(abs, -1) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("segfault", "crashed .SIGSEGV."), ("hang", "got no further and was stopped")],
+)
+def test_how_it_died_is_told(helper, work, name, how):
+    with pytest.raises(DiedError, match=how):
+        helper.call(getattr(work, name))
+    assert not helper.alive
+    with pytest.raises(DiedError):
+        helper.call(abs, 1)
+
+
+def test_patience_begins_anew_with_every_call_and_ends_with_the_work(helper, work):
+    assert helper.call(work.slow_but_steady) is None
+    assert helper.call(time.sleep, 1.0) is None
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_death_costs_one_piece(work, jobs):
+    said, ended = [], {}
+    for name, kind, content in spread(work.piece, {str(n): (n,) for n in range(5)}, jobs):
+        if kind == "told":
+            said.append((name, *content))
+        else:
+            ended[name] = kind, content
+    assert sorted(said) == [(str(n), n, "half way") for n in range(5)]
+    assert [ended[name] for name in "014"] == [("done", 0), ("done", 1), ("done", 16)]
+    assert isinstance(ended["2"][1], DiedError) and isinstance(ended["3"][1], ValueError)
+    assert len(apart._free) == 1
+
+
+def test_who_stops_listening_stops_the_work(work):
+    working = spread(work.sleep, {"a": (), "b": (), "c": ()}, 2)
+    started = {next(working)[2][0] for _ in range(2)}
+    before = time.monotonic()
+    working.close()
+    while any(map(_alive, started)):
+        assert time.monotonic() - before < 5
+        time.sleep(0.01)
+
+
+def test_processes_end_with_the_one_that_asked(work, tmp_path):
+    code = "import some_work\nfrom lab.apart import spread\n"
+    code += "for _, _, said in spread(some_work.sleep, {'a': ()}, 1): print(*said, flush=True)"
+    path = os.pathsep.join(filter(None, sys.path))
+    asking = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    pid = int(asking.stdout.readline())
+    assert _alive(pid)
+    asking.send_signal(signal.SIGKILL)
+    asking.wait()
+    asking.stdout.close()
+    before = time.monotonic()
+    while _alive(pid):
+        assert time.monotonic() - before < 10
+        time.sleep(0.01)
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and waits to be noticed does not."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
