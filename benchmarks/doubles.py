@@ -34,20 +34,13 @@ from lab.align import align
 from lab.channels import CHANNELS, Calibration
 from lab.cutlists import save_correction
 from lab.films import Register
-from lab.ingest import (
-    Archive,
-    IngestSettings,
-    complete,
-    film_key,
-    ingest_one,
-    load_archive,
-    load_frames,
-    recut,
-)
+from lab.ingest import ingest_one, recut
 from lab.likeness import Likeness, Weights, only
 from lab.match import open_desk
 from lab.rules import MatchSettings
+from lab.stages import IngestSettings, complete, film_key
 from lab.store import Workspace, key_of
+from lab.tables import Archive, load_archive, load_frames
 from lab.video import EPSILON, Box, shown_at
 
 VERSION = 1

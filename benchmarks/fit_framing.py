@@ -31,9 +31,10 @@ from lab import framing
 from lab.encoders import load_encoder
 from lab.faces import find_faces
 from lab.films import find_films
-from lab.ingest import ingest, load_archive, load_frames, proxy_path
+from lab.ingest import ingest
 from lab.looks import cropped
 from lab.store import Workspace
+from lab.tables import load_archive, load_frames, proxy_path
 from lab.video import Box, shown_at
 
 FOLDERS = ("extreme_close_up", "close_up", "medium", "long_shot", "extreme_long_shot")

@@ -137,7 +137,7 @@ def speed(folders: list[Path], count: int, work: Path) -> None:
 MANY = """
 import numpy as np, pandas as pd
 from lab import scenes, search
-from lab.ingest import Archive
+from lab.tables import Archive
 from lab.store import Workspace
 from lab.widgets import SceneExplorer, exploring
 work, count = Workspace("../data"), {count}

@@ -20,10 +20,11 @@ from plain import is_useful
 
 from lab.channels import CHANNELS, Calibration
 from lab.films import find_films
-from lab.ingest import Archive, ingest, load_archive, thumbnail_path
+from lab.ingest import ingest
 from lab.likeness import Likeness, only
 from lab.sheets import Cell, draw_sheet
 from lab.store import Workspace
+from lab.tables import Archive, load_archive, thumbnail_path
 
 ROWS, ANSWERS, BEST = 10, 8, 100
 PANEL = (160, 120)  # pixels of a picture

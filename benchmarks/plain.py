@@ -12,9 +12,9 @@ from tqdm import tqdm
 from lab.channels import unit
 from lab.encoders import load_encoder
 from lab.flags import USELESS
-from lab.ingest import Archive, proxy_path
 from lab.looks import cropped
 from lab.store import Workspace, key_of, read_arrays, write_arrays
+from lab.tables import Archive, proxy_path
 from lab.video import Box
 
 VERSION = 1

@@ -37,7 +37,6 @@ from judge import apart, called, discrepancy, judged
 from PIL import Image
 from torch import nn
 
-from lab.ingest import Archive as Ingested
 from lab.search import open_archive
 from lab.see import (
     Answering,
@@ -54,6 +53,7 @@ from lab.see.degrade import Recipe, dimmed, grey, middle
 from lab.see.looking import Model
 from lab.see.networks import Generator
 from lab.store import Workspace
+from lab.tables import Archive as Ingested
 from lab.video import Reader
 
 SIZES = (128, 256, 512)

@@ -47,12 +47,13 @@ from lab import channels
 from lab.channels import Calibration, unit
 from lab.encoders import PACKAGED, load_encoder
 from lab.films import find_films
-from lab.ingest import Archive, ingest, load_archive, load_frames
+from lab.ingest import ingest
 from lab.likeness import Likeness, Weights
 from lab.looks import still_framing
 from lab.match import match
 from lab.rules import MatchError, MatchSettings
 from lab.store import Workspace
+from lab.tables import Archive, load_archive, load_frames
 
 LANGUAGE = ("framing", "camera", "light", "faces", "pace")  # columns of the shots table, if there
 NEIGHBOURS = 10

@@ -23,7 +23,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lab import channels, cuts, ingest, motion, video
+from lab import channels, cuts, motion, stages, video
 from lab.encoders import load_encoder
 from lab.faces import find_faces
 from lab.framing import scale_of
@@ -87,7 +87,7 @@ def proxy_and_strip(film: Path, folder: Path) -> Iterator[np.ndarray]:
                 t0=t0,
                 copy_sound=False,
                 matrix="bt601",
-                options=ingest.PROXY,
+                options=stages.PROXY,
             )
         yield video.small_rgb(frame.picture, *cuts.STRIP)
         proxy.write(frame.picture, frame.time - t0)
@@ -142,7 +142,7 @@ def by_channel(pictures: np.ndarray, flow: np.ndarray, moments: int) -> dict[str
 
 def run_ingest(film: Path, workspace: Workspace) -> None:
     """Make the parts of a film that do not stand yet."""
-    problems = ingest.ingest_film(film, "film", workspace.root, ingest.IngestSettings())
+    problems = stages.ingest_film(film, "film", workspace.root, stages.IngestSettings())
     if problems:
         raise SystemExit(problems[0][2])
 
@@ -165,7 +165,7 @@ def measure(film: Path, folder: Path) -> dict[str, float]:
         "whole ingest": cpu_seconds(lambda: run_ingest(film, workspace)),
     }
     # With only the looks missing, an ingest does the looks and nothing else.
-    shutil.rmtree(ingest.looks_part(workspace, "film", ingest.IngestSettings()))
+    shutil.rmtree(stages.looks_part(workspace, "film", stages.IngestSettings()))
     seconds["channels and traces"] = cpu_seconds(lambda: run_ingest(film, workspace))
     shutil.rmtree(workspace.root)
     frames, traced = lumas(film), []

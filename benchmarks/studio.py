@@ -21,10 +21,10 @@ from scipy.optimize import linear_sum_assignment
 
 from lab.candidates import Hand, gather
 from lab.channels import CHANNELS, Calibration
-from lab.ingest import IngestSettings
 from lab.likeness import Likeness, Weights, lowered, shares
 from lab.search import open_archive
 from lab.solve import NEVER, Rules, Task, solve
+from lab.stages import IngestSettings
 from lab.store import Workspace
 
 DISTINCT = 0.5  # as matching begins

@@ -32,10 +32,11 @@ from tqdm import tqdm
 from lab import video
 from lab.films import find_films
 from lab.framing import SCALES
-from lab.ingest import ingest, load_archive
+from lab.ingest import ingest
 from lab.language import camera_word
 from lab.motion import MotionFinder, movement
 from lab.store import Workspace
+from lab.tables import load_archive
 
 LABELS = Path(__file__).with_name("labels.csv")
 SIZE = (256, 144)  # pixels of the window

@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lab.channels import Calibration
 from lab.films import Register, named
-from lab.ingest import Archive, IngestSettings, ingest_one, load_archive, load_frames
+from lab.ingest import ingest_one
 from lab.match import match
 from lab.rules import MatchError, MatchSettings
+from lab.stages import IngestSettings
 from lab.store import Workspace, write_whole
+from lab.tables import Archive, load_archive, load_frames
 from lab.video import probe
 
 HEAD = """\

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from lab.edit import Edit
-from lab.ingest import load_films
 from lab.store import Workspace, read_json, write_json
+from lab.tables import load_films
 
 KEPT = ["film_id", "start", "end", "match_film", "match_start", "match_end", "tags", "note"]
 STRETCH = ["title", "year", "in", "out", "file", "source", "licence"]

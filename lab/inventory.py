@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 from lab.cutlists import CutListError
 from lab.encoders import PACKAGED
 from lab.films import Register, credit_of, legible
-from lab.ingest import IngestSettings, complete, film_key, load_problems, looks_key, shots_key
+from lab.ingest import load_problems
+from lab.stages import IngestSettings, complete, film_key, looks_key, shots_key
 from lab.store import CARD, Workspace, read_json, whole
 
 COLUMNS = ["stage", "film_id", "title", "encoder", "bytes", "state", "path"]

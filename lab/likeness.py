@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.channels import CHANNELS, Calibration, mirrored
-from lab.ingest import Archive
+from lab.tables import Archive
 
 NEAREST, SAMPLE = 10, 1000  # moments that say what is like everything; those they are among
 SHAPE = 0.15  # score that a tall picture loses beside a wide one

@@ -15,7 +15,6 @@ import pandas as pd
 from lab.align import SPEEDS, Timing, Traces, align, stretch, timing
 from lab.channels import CHANNELS, Calibration
 from lab.flags import CARDS
-from lab.ingest import Archive
 from lab.language import WORDS, why
 from lab.likeness import Likeness, lowered, sameness, shapes
 from lab.rules import (
@@ -30,6 +29,7 @@ from lab.rules import (
 )
 from lab.setups import find_setups
 from lab.solve import NEVER, Rules, Solution, Task, foremost
+from lab.tables import Archive
 from lab.video import EPSILON
 
 ALTERNATIVES = 5

@@ -10,9 +10,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.flags import USELESS
-from lab.ingest import Archive
 from lab.likeness import Weights
 from lab.solve import Infeasible, Rules, Solution, Task, solve
+from lab.tables import Archive
 from lab.video import EPSILON
 
 ORDER = 0.5  # score that `chronology` of 1 takes, at most

@@ -18,13 +18,14 @@ from scipy.sparse import csr_array
 from sklearn.manifold import trustworthiness
 
 from lab.channels import Calibration, unit
-from lab.ingest import Archive, IngestSettings
 from lab.language import clock
 from lab.layout import NONE, axes_of, group, lay_out, neighbours, place
 from lab.likeness import Weights
 from lab.naming import scene_names, senses
 from lab.search import open_archive
+from lab.stages import IngestSettings
 from lab.store import Workspace, key_of, read_json, read_table, write_json, write_whole
+from lab.tables import Archive
 
 VERSION = 1
 SUBJECT = Weights(subject=1, composition=0, colour=0, motion=0, framing=0)

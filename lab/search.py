@@ -16,12 +16,13 @@ from PIL import Image, ImageOps
 
 from lab.channels import Calibration, describe, pool, see
 from lab.encoders import read_texts
-from lab.ingest import Archive, IngestSettings, load_archive, load_films
 from lab.language import WORDS, caption, clock
 from lab.likeness import Likeness, Weights
 from lab.looks import still_framing
 from lab.sheets import Cell, draw_sheet
+from lab.stages import IngestSettings
 from lab.store import Workspace, write_whole
+from lab.tables import Archive, load_archive, load_films
 from lab.video import proxy_size
 
 HITS = ["rank", "shot_id", "film_id", "path", "start", "end", "score"]

@@ -12,13 +12,13 @@ import pandas as pd
 from IPython.display import HTML, Image, display
 
 from lab.edit import Edit
-from lab.ingest import load_archive, load_films, thumbnail_path
 from lab.language import caption, clock
 from lab.plots import losses
 from lab.see import Images, Training, train
 from lab.sheets import contact_sheet
 from lab.store import Workspace
 from lab.studio import Studio
+from lab.tables import load_archive, load_films, thumbnail_path
 
 
 def url(path) -> str:

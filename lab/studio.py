@@ -20,13 +20,14 @@ from lab.candidates import Hand, Pool, gather
 from lab.canvas import window
 from lab.channels import CHANNELS, Calibration
 from lab.edit import Edit, EditError, Rejection, Row, held, load_edit, load_sides, make_edit
-from lab.ingest import Archive, IngestSettings, load_frames
 from lab.language import clock
 from lab.likeness import WAYS, Likeness, Weights, only, sameness, shares
 from lab.match import open_desk
 from lab.rules import MatchError, MatchSettings
 from lab.solve import NEVER
+from lab.stages import IngestSettings
 from lab.store import Workspace, read_json, write_json
+from lab.tables import Archive, load_frames
 
 SAMPLE = 150  # of the archive's shots, by which weak is told
 WEAK = 0.2  # part of the archive's own shots that are answered worse than a match that is not weak

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from lab.channels import pool, unit
 from lab.encoders import read_texts
-from lab.ingest import Archive
+from lab.tables import Archive
 
 FILE = "vocabulary.yaml"
 

@@ -13,7 +13,6 @@ from lab import channels
 from lab.canvas import even
 from lab.encoders import packaged
 from lab.ingest import ingest
-from lab.ingest import load_archive as load_ingested
 from lab.motion import MotionFinder
 from lab.sample import numbered_film, read_number
 from lab.search import SearchError
@@ -23,6 +22,7 @@ from lab.see.answering import Cell
 from lab.see.archive import LONGEST, Showing
 from lab.see.playing import Loop, Projector, Take, filling
 from lab.store import Workspace
+from lab.tables import load_archive as load_ingested
 from lab.video import WHOLE, Reader, proxy_size
 
 FILMS = {  # four shots of a second each but the last, that all look different

@@ -13,9 +13,9 @@ from PIL import Image
 from lab import cli
 from lab.edit import load_edit
 from lab.films import Register
-from lab.ingest import thumbnail_path
 from lab.sample import numbered_film
 from lab.store import Workspace
+from lab.tables import thumbnail_path
 from lab.video import Reader
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from lab.cli import main
 from lab.cutlists import CutListError, Cutting, read_cuts, write_cuts
-from lab.ingest import IngestSettings, complete, ingest_one, load_archive
+from lab.ingest import ingest_one
 from lab.shots import find_shots
+from lab.stages import IngestSettings, complete
 from lab.store import Workspace
+from lab.tables import load_archive
 
 CUTS = [31, 33, 100, 251]
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from damage import FORMATS, FRAMES, NAMES, make_corpus
 
-from lab import apart, cli, ingest, video
+from lab import apart, cli, ingest, tables, video
 from lab.films import Register, find_films, legible
-from lab.ingest import load_films, load_frames, load_problems
+from lab.ingest import load_problems
 from lab.sample import numbered_film, read_number
 from lab.store import Workspace
+from lab.tables import load_films, load_frames
 from lab.video.gaps import lost
 
 END = Fraction(FRAMES, 25)
@@ -145,7 +146,7 @@ def test_what_came_of_a_film_with_a_hole_is_right(tmp_path):
     path.write_bytes(data)
     film_id = ingest.ingest([path], workspace, jobs=0).made[0]
     times = load_frames(workspace, film_id)["times"]
-    frames = video.proxy_frames(ingest.proxy_path(workspace, film_id), range(len(times)))
+    frames = video.proxy_frames(tables.proxy_path(workspace, film_id), range(len(times)))
     came = [*range(30), *range(50, 100)]
     assert [read_number(frame) for frame in frames] == came
     assert np.allclose(times, np.array(came) / 24)
@@ -167,7 +168,7 @@ def test_a_timestamp_that_leaps_neither_fills_the_disk_nor_the_memory(tmp_path):
     leap, held = (load_frames(workspace, film_id)["times"] for film_id in report.made)
     assert (len(leap), len(held)) == (60, 20)
     assert leap[-1] < 3 and held[-1] == pytest.approx(3000 + 19 / 24, abs=1e-3)
-    assert len(ingest.load_archive(workspace).moments) <= 1 + 20
+    assert len(tables.load_archive(workspace).moments) <= 1 + 20
 
 
 @pytest.mark.parametrize("form", ["fltp", "u8"])

@@ -11,11 +11,12 @@ import pytest
 from test_widgets import lab, run_all  # noqa: F401 (fixtures)
 
 from lab.favourites import favourites
-from lab.ingest import ingest, load_films, thumbnail_path
+from lab.ingest import ingest
 from lab.likeness import Weights
 from lab.sample import numbered_film
 from lab.scenes import open_map
 from lab.store import Workspace
+from lab.tables import load_films, thumbnail_path
 from lab.widgets import SceneExplorer
 
 

@@ -6,9 +6,10 @@ import pytest
 from lab import cli, favourites
 from lab.edit import Edit, Row
 from lab.favourites import cite, put_aside, put_pair_aside, take_back
-from lab.ingest import ingest, load_archive, load_films
+from lab.ingest import ingest
 from lab.sample import numbered_film
 from lab.store import Workspace
+from lab.tables import load_archive, load_films
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from lab import cli, fetch
 from lab.edit import load_edit
 from lab.fetch import FetchError, Halted, best_file, fetch_films, find_items
 from lab.films import Credit, credit_of, find_films
-from lab.ingest import load_films
 from lab.sample import numbered_film
 from lab.store import Workspace
+from lab.tables import load_films
 
 PIECE = fetch.PIECE
 FILM = bytes(range(256)) * 2000  # eight pieces, the last not whole

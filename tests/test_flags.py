@@ -9,8 +9,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from lab.duplicates import find_duplicates
 from lab.encoders import load_encoder
 from lab.flags import find_cards, is_still
-from lab.ingest import ingest, load_archive, recut
+from lab.ingest import ingest, recut
 from lab.store import Workspace
+from lab.tables import load_archive
 from lab.video import Writer
 
 SIZE = (320, 240)

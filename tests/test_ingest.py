@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab import ingest, looks, video
+from lab import ingest, looks, stages, tables, video
 from lab.films import Register
-from lab.ingest import IngestSettings, load_archive, load_films, load_frames, load_problems
+from lab.ingest import load_problems
 from lab.sample import numbered_film, read_number
+from lab.stages import IngestSettings
 from lab.store import Workspace
+from lab.tables import load_archive, load_films, load_frames
 from lab.video import WriteError
 
 
@@ -80,7 +82,7 @@ def test_tables_vectors_and_thumbnails_stand_after_one_pass(films, tmp_path, cou
     assert (row.width, row.height, row.fps, row.frames) == (320, 192, 24, 144)
     assert row.duration == pytest.approx(6) and row.has_audio and not row.vfr
     for film_id, index in zip(archive.shots.film_id, archive.shots["index"], strict=True):
-        assert ingest.thumbnail_path(workspace, film_id, index).exists()
+        assert tables.thumbnail_path(workspace, film_id, index).exists()
 
 
 def test_the_proxy_starts_at_zero_and_keeps_the_differences(tmp_path, counting):
@@ -90,7 +92,7 @@ def test_the_proxy_starts_at_zero_and_keeps_the_differences(tmp_path, counting):
     film_id = ingest.ingest([tmp_path / "late.mp4"], workspace, jobs=0).made[0]
     stored = load_frames(workspace, film_id)["times"]
     assert np.abs(stored - np.array(times, float)).max() < 2e-5
-    proxy = ingest.proxy_path(workspace, film_id)
+    proxy = tables.proxy_path(workspace, film_id)
     shown = [float(frame.time) for frame in video.Reader(proxy)]
     assert np.abs(np.array(shown) - (stored - stored[0])).max() < 2e-5
     assert load_films(workspace).vfr.tolist() == [True]
@@ -137,8 +139,8 @@ def test_another_encoder_never_opens_the_film(films, tmp_path, counting, monkeyp
     opened = []
     monkeypatch.setattr(video, "Reader", lambda path, **more: opened.append(path))
     another = IngestSettings(encoder="another")
-    assert ingest.ingest_film(film, film_id, workspace.root, another) == []
-    assert ingest.complete(workspace, film_id, another)
+    assert stages.ingest_film(film, film_id, workspace.root, another) == []
+    assert stages.complete(workspace, film_id, another)
     assert not opened and counting.seen == 2 * 4 * 3
     assert len(load_archive(workspace, another).shots) == 4
 

@@ -10,17 +10,12 @@ import pytest
 from lab import cli
 from lab.cutlists import save_correction
 from lab.films import Register
-from lab.ingest import (
-    IngestSettings,
-    film_key,
-    ingest,
-    load_archive,
-    looks_part,
-    shots_part,
-)
+from lab.ingest import ingest
 from lab.inventory import inventory, prune, status
 from lab.sample import numbered_film
+from lab.stages import IngestSettings, film_key, looks_part, shots_part
 from lab.store import Workspace, key_of, write_json
+from lab.tables import load_archive
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from test_answering import frames, house  # noqa: F401 (fixtures)
 from test_see import flat, stills
 from test_widgets import lab, run_all  # noqa: F401 (fixtures)
 
-from lab.ingest import load_archive
 from lab.sample import numbered_film
 from lab.see import (
     Answering,
@@ -40,6 +39,7 @@ from lab.see.networks import Generator
 from lab.see.session import fields, open_session
 from lab.see.sources import openers
 from lab.store import Workspace
+from lab.tables import load_archive
 from lab.video import Reader, probe
 
 

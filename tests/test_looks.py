@@ -5,7 +5,7 @@ import pytest
 from av import VideoFrame
 from test_framing import people
 
-from lab import ingest
+from lab import ingest, tables
 from lab.language import WORDS
 from lab.store import Workspace
 from lab.video import Writer
@@ -35,7 +35,7 @@ def archive(tmp_path_factory):
     workspace = Workspace(folder / "data")
     report = ingest.ingest([folder / "film.mp4"], workspace)
     assert not len(report.problems)
-    return ingest.load_archive(workspace)
+    return tables.load_archive(workspace)
 
 
 def test_shots_come_with_words(archive):

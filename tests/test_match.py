@@ -8,12 +8,12 @@ import pytest
 
 from lab.align import Traces, align, timing
 from lab.channels import CHANNELS, Calibration, unit
-from lab.ingest import Archive
 from lab.likeness import Weights
 from lab.match import match
 from lab.rules import MatchError, MatchSettings, eased, open_to, wishes
 from lab.shots import find_moments, find_shots
 from lab.solve import NEVER, Rules, Task
+from lab.tables import Archive
 from lab.video import WHOLE
 
 RATE = 25

@@ -14,10 +14,11 @@ from PIL import Image, ImageOps
 from lab import cli
 from lab import page as pages
 from lab.favourites import favourites
-from lab.ingest import ingest, load_archive, thumbnail_path
+from lab.ingest import ingest
 from lab.sample import numbered_film
 from lab.scenes import open_map
 from lab.store import Workspace
+from lab.tables import load_archive, thumbnail_path
 from lab.video import Reader
 
 

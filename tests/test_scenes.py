@@ -7,12 +7,12 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from lab import layout, scenes
 from lab.channels import CHANNELS
-from lab.ingest import Archive
 from lab.language import WORDS
 from lab.layout import NONE, tour
 from lab.likeness import Weights
 from lab.scenes import SceneSettings, compare, draw_map, extend, name_scene, named
 from lab.store import Workspace
+from lab.tables import Archive
 
 
 def blobs(count, kinds, seed=0, spread=0.35):

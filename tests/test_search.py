@@ -13,10 +13,12 @@ from lab import cli, search
 from lab.channels import CHANNELS, Calibration
 from lab.encoders import PACKAGED, Features, load_encoder
 from lab.films import Register
-from lab.ingest import IngestSettings, ingest, load_archive, thumbnail_path
+from lab.ingest import ingest
 from lab.likeness import Weights
 from lab.sample import numbered_film
+from lab.stages import IngestSettings
 from lab.store import Workspace
+from lab.tables import load_archive, thumbnail_path
 from lab.video import Reader
 
 

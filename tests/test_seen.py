@@ -13,7 +13,7 @@ from test_see import Glass, stills, through_glass
 from test_video import audio_packets
 
 from lab.cli import main
-from lab.ingest import ingest, load_archive
+from lab.ingest import ingest
 from lab.presets import RenderSettings
 from lab.sample import numbered_film, read_number
 from lab.see import (
@@ -32,6 +32,7 @@ from lab.see.degrade import grey
 from lab.see.films import survey
 from lab.see.networks import Generator
 from lab.store import Workspace
+from lab.tables import load_archive
 from lab.video import FilmError, Reader, Writer, probe, samples
 
 BARE = Looking(size=96, before=0, after=0)

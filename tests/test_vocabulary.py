@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lab.encoders import EncoderError, PackagedEncoder, load_encoder
-from lab.ingest import Archive
+from lab.tables import Archive
 from lab.vocabulary import VocabularyError, label, load_vocabulary
 
 COLOURS = ("red", "green", "blue")

@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 from test_notebooks import films_of_the_sample
 
-from lab.ingest import ingest, load_archive
+from lab.ingest import ingest
 from lab.sample import numbered_film
 from lab.store import Workspace
+from lab.tables import load_archive
 from lab.widgets import CutStrip, cutting
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

@@ -15,17 +15,8 @@ from lab.encoders import PACKAGED, load_encoder
 from lab.favourites import cite, put_aside
 from lab.fetch import fetch_films, find_items, open_session
 from lab.films import Register, find_films
-from lab.ingest import (
-    IngestSettings,
-    ingest_one,
-    load_archive,
-    load_films,
-    load_frames,
-    load_problems,
-    recut,
-    thumbnail_path,
-)
 from lab.ingest import ingest as bring_in
+from lab.ingest import ingest_one, load_problems, recut
 from lab.inventory import status
 from lab.language import caption, counted
 from lab.layout import tour
@@ -47,7 +38,9 @@ from lab.search import (
     read_picture,
 )
 from lab.sheets import Cell, contact_sheet, shot_sheet
+from lab.stages import IngestSettings
 from lab.store import Workspace
+from lab.tables import load_archive, load_films, load_frames, thumbnail_path
 
 LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
 LISTED += ["framing", "camera", "light", "faces", "flags"]

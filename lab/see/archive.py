@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lab import channels, ingest
+from lab import channels, tables
 from lab.encoders import load_encoder
 from lab.flags import USELESS
-from lab.ingest import IngestSettings, proxy_path
 from lab.search import open_archive
 from lab.see.playing import Loop, Projector, filling
+from lab.stages import IngestSettings
 from lab.store import Workspace
+from lab.tables import proxy_path
 
 LONGEST = 8.0  # seconds of a shot that play, at most
 AXES = 64  # principal axes of a channel on which the whole archive is looked through
@@ -73,8 +74,8 @@ class Archive:
     projector: Projector = field(default_factory=Projector)
 
     @classmethod
-    def of(cls, seen: ingest.Archive, workspace: Workspace) -> Archive:
-        """An archive as `lab.ingest.load_archive` gives it, made ready."""
+    def of(cls, seen: tables.Archive, workspace: Workspace) -> Archive:
+        """An archive as `lab.tables.load_archive` gives it, made ready."""
         shots = seen.shots[_useful(seen.shots["flags"])].reset_index(drop=True)
         places = pd.Index(shots.shot_id).get_indexer(seen.moments.shot_id)
         kept, calibration = np.flatnonzero(places >= 0), channels.Calibration.fit(seen.vectors)

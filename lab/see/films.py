@@ -22,14 +22,15 @@ from lab.canvas import centre, even, fit, scaled, shape, size_of
 from lab.cuts import STRIP, CutFinder
 from lab.edit import Edit, FilmEntry, Row
 from lab.films import credit_of
-from lab.ingest import BAR_EVERY, load_archive
 from lab.presets import RenderSettings
 from lab.render import FADE, Rendered, render
 from lab.see.images import SeeError, open_picture, stills
 from lab.see.looking import Looking, Model, State, step
 from lab.shots import BarFinder, find_shots
 from lab.soundtrack import closed
+from lab.stages import BAR_EVERY
 from lab.store import Workspace, sweep_beside, write_json, write_whole
+from lab.tables import load_archive
 from lab.video import (
     EPSILON,
     Box,

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lab.films import credit_of, find_films, hidden
-from lab.ingest import load_films, load_frames, proxy_path
 from lab.layout import NONE
 from lab.scenes import SceneMap, open_map
 from lab.shots import BarFinder
 from lab.store import Workspace, key_of
+from lab.tables import load_films, load_frames, proxy_path
 from lab.video import Box, Reader, probe, proxy_frames, proxy_size, shown_at
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")

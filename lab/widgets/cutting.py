@@ -13,8 +13,9 @@ from PIL import Image
 from lab import video
 from lab.atlas import ELEMENT
 from lab.cutlists import Cutting
-from lab.ingest import load_archive, load_films, load_frames, proxy_path, recut
+from lab.ingest import recut
 from lab.store import Workspace
+from lab.tables import load_archive, load_films, load_frames, proxy_path
 
 PAGE, STEP = 1500, 24  # frames on show at once; frames from one picture of the strip to the next
 AROUND = 4  # frames shown on either side of a cut that is looked at

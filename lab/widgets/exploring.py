@@ -20,7 +20,6 @@ from lab.atlas import ELEMENT
 from lab.channels import CHANNELS
 from lab.encoders import EncoderError, load_encoder
 from lab.favourites import put_aside
-from lab.ingest import IngestSettings, load_films, proxy_path, thumbnail_path
 from lab.layout import NONE, lay_out, neighbours, tour
 from lab.likeness import Weights
 from lab.scenes import (
@@ -33,7 +32,9 @@ from lab.scenes import (
 )
 from lab.search import SearchError, by_image, by_shot, by_text, open_archive
 from lab.show import served
+from lab.stages import IngestSettings
 from lab.store import Workspace
+from lab.tables import load_films, proxy_path, thumbnail_path
 from lab.widgets.atlas import Atlas
 
 HERE = Path(__file__).parent

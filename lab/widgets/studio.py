@@ -13,15 +13,16 @@ from lab.atlas import ELEMENT
 from lab.channels import CHANNELS
 from lab.edit import EditError, Row
 from lab.films import named
-from lab.ingest import IngestSettings, load_films, proxy_path, thumbnail_path
 from lab.language import caption, clock
 from lab.likeness import Weights
 from lab.presets import PRESETS
 from lab.render import render
 from lab.rules import MatchError, MatchSettings
 from lab.show import served
+from lab.stages import IngestSettings
 from lab.store import Workspace, read_arrays, write_arrays
 from lab.studio import Studio
+from lab.tables import load_films, proxy_path, thumbnail_path
 from lab.video import FilmError, soundtrack
 
 SLIDERS = (

@@ -1,0 +1,236 @@
+"""One film's way through the house: three stages, each a part in the store.
+
+- ``film``: decoded once, in order, into the proxy, the frames' times, the cut network's
+  findings, brightness, traces and flow;
+- ``shots``: the shots and moments tables;
+- ``looks``: channels of every moment, words and a thumbnail of every shot, from the proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from lab import channels, cuts, motion, shots, video
+from lab.cutlists import CutListError, load_correction, nearest_frames
+from lab.encoders import PACKAGED
+from lab.language import counted
+from lab.looks import VERSIONS, look
+from lab.store import (
+    Workspace,
+    key_of,
+    read_arrays,
+    read_json,
+    read_table,
+    write_arrays,
+    write_json,
+    write_table,
+)
+from lab.video import Box, FilmError, WriteError
+
+VERSION = 1
+# Short closed GOPs without B frames: any frame is near, and decord counts them right.
+PROXY = {"preset": "ultrafast", "crf": "23", "g": "12", "bf": "0", "flags": "+cgop"}
+BAR_EVERY = 12  # frames between two looks for bars
+TOLD = 3  # stretches that were lost, named in a sentence
+
+
+class IngestSettings(BaseModel):
+    """What an archive is looked at with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    encoder: str = PACKAGED
+
+
+def film_key() -> str:
+    return key_of("film", VERSION, cuts.VERSION, PROXY, channels.TRACE, motion.VERSION)
+
+
+def shots_key(workspace: Workspace, film_id: str) -> str:
+    return key_of("shots", shots.VERSION, film_key(), load_correction(workspace, film_id))
+
+
+def looks_key(workspace: Workspace, film_id: str, settings: IngestSettings) -> str:
+    return key_of("looks", *VERSIONS, settings.encoder, shots_key(workspace, film_id))
+
+
+def shots_part(workspace: Workspace, film_id: str) -> Path:
+    return workspace.part("shots", film_id, shots_key(workspace, film_id))
+
+
+def looks_part(workspace: Workspace, film_id: str, settings: IngestSettings) -> Path:
+    return workspace.part("looks", film_id, looks_key(workspace, film_id, settings))
+
+
+def complete(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
+    """Whether every part of a film stands."""
+    parts = (
+        workspace.part("film", film_id, film_key()),
+        shots_part(workspace, film_id),
+        looks_part(workspace, film_id, settings),
+    )
+    return all(part.exists() for part in parts)
+
+
+def ingest_film(
+    path,
+    film_id: str,
+    root,
+    settings: IngestSettings,
+    progress: Callable[[str, float], object] = lambda stage, share: None,
+) -> list[tuple]:
+    """Make what is missing of one film's parts.
+
+    Parameters
+    ----------
+    path : path-like
+    film_id : str
+    root : path-like
+        Of the workspace.
+    settings : IngestSettings
+    progress : callable
+        Told the stage, and how much of the film is decoded, 0 to 1.
+
+    Returns
+    -------
+    list of tuple
+        Rows of the problems table; empty when all went well.
+    """
+    workspace, stage = Workspace(root), "decode"
+    try:
+        progress(stage, 0.0)
+        film = _part(workspace, "film", film_id, film_key(), _decode, path, progress)
+        stage = "shots"
+        progress(stage, 1.0)
+        key, corrected = shots_key(workspace, film_id), load_correction(workspace, film_id)
+        cut = _part(workspace, "shots", film_id, key, _cut, film_id, film, corrected)
+        stage = "looks"
+        progress(stage, 1.0)
+        key, by = looks_key(workspace, film_id, settings), {"encoder": settings.encoder}
+        _part(workspace, "looks", film_id, key, _look, film, cut, settings, **by)
+    except WriteError:
+        raise
+    except FilmError as error:
+        return [(str(path), stage, error.why, None)]
+    except CutListError as error:
+        return [(str(path), stage, str(error), None)]
+    return damage(path, film)
+
+
+def _part(
+    workspace: Workspace, stage: str, film_id: str, key: str, make, *args, **made_with
+) -> Path:
+    folder = workspace.part(stage, film_id, key)
+    if not folder.exists():
+        with workspace.making(stage, film_id, key, **made_with) as scratch:
+            make(scratch, *args)
+    return folder
+
+
+def _decode(folder: Path, path, progress) -> None:
+    """The one pass over the original."""
+    info = video.probe(path)
+    size = video.proxy_size(info.width, info.height)
+    reader = video.Reader(path, size=size, matrix="bt601")
+    cut_finder, bars = cuts.CutFinder(info.fps), shots.BarFinder()
+    mover = motion.MotionFinder()
+    times, lights, traces = [], [], bytearray()
+    proxy = None
+    try:
+        for index, frame in enumerate(reader):
+            if proxy is None:
+                proxy = video.Writer(
+                    folder / "proxy.mp4",
+                    size,
+                    info.fps,
+                    soundtrack=path,
+                    t0=frame.time,
+                    copy_sound=False,
+                    matrix="bt601",
+                    options=PROXY,
+                )
+                t0 = frame.time
+            strip = video.small_rgb(frame.picture, *cuts.STRIP)
+            cut_finder.push(strip)
+            lights.append((strip.mean(), strip.std()))
+            traces += channels.trace(strip).tobytes()
+            luma = video.luma(frame.picture)
+            mover.push(luma, float(frame.time))
+            if index % BAR_EVERY == 0:
+                bars.push(luma)
+                progress("decode", min(0.99, float(frame.time - t0) / max(info.duration, 0.1)))
+            times.append(float(frame.time))
+            proxy.write(frame.picture, frame.time - t0)
+        progress("decode", 1.0)
+        proxy.close()
+    except BaseException:
+        if proxy is not None:
+            proxy.discard()
+        raise
+    times = np.array(times)
+    gaps = np.diff(times)
+    step = float(np.median(gaps)) if len(gaps) else 1 / info.fps
+    flow_times, flow = mover.finish()
+    arrays = {
+        "times": times,
+        "flow_times": flow_times,
+        "flow": flow,
+        "cuts": cut_finder.finish(),
+        "light": np.array(lights, np.float32),
+        "trace": np.frombuffer(traces, np.uint8).reshape(-1, *channels.TRACE[::-1]),
+    }
+    write_arrays(folder / "frames.safetensors", arrays)
+    row = {
+        "t0": times[0],
+        "duration": times[-1] + step - times[0],
+        "width": info.width,
+        "height": info.height,
+        "fps": info.fps,
+        "vfr": bool(len(gaps) and np.abs(gaps - step).max() > max(0.1 * step, 0.0015)),
+        "interlaced": info.interlaced,
+        "rotation": info.rotation,
+        "sar": info.sar,
+        "has_audio": info.has_audio,
+        "crop": list(bars.finish()),
+        "frames": len(times),
+        "damaged": reader.damaged,
+        "broken": reader.broken,
+        "lost": video.lost(times, step, reader.trouble, reader.promised),
+    }
+    write_json(folder / "film.json", row)
+
+
+def _cut(folder: Path, film_id: str, film: Path, corrected: list[float] | None) -> None:
+    frames, row = read_arrays(film / "frames.safetensors"), read_json(film / "film.json")
+    times, end = frames["times"], row["t0"] + row["duration"]
+    begins = None if corrected is None else nearest_frames(times, corrected)
+    table = shots.find_shots(film_id, times, end, frames["cuts"], frames["light"], begins)
+    write_table(folder / "shots.parquet", table)
+    write_table(folder / "moments.parquet", shots.find_moments(table))
+
+
+def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None:
+    """What is seen in a film, from its proxy."""
+    frames = read_arrays(film / "frames.safetensors")
+    box = Box(*read_json(film / "film.json")["crop"])
+    table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
+    look(folder, film / "proxy.mp4", frames, box, table, moments, settings.encoder)
+
+
+def damage(path, film: Path) -> list[tuple]:
+    """A row for a film that was read and is not whole."""
+    row, told = read_json(film / "film.json", {}), []
+    if row.get("damaged"):
+        told.append(f"{counted(row['damaged'], 'packet')} could not be decoded")
+    if row.get("broken"):
+        told.append(f"{counted(row['broken'], 'picture')} came out damaged")
+    if lost := row.get("lost", []):
+        stretches = [f"{begin:.2f} to {end:.2f} s" for begin, end in lost[:TOLD]]
+        more = [f"{len(lost) - TOLD} stretches more"] if len(lost) > TOLD else []
+        told.append(f"there is no picture from {' and '.join([*stretches, *more])}")
+    what = f"{', '.join(told)}; the rest of the film was used."
+    return [(str(path), "decode", what, lost or None)] if told else []

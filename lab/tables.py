@@ -1,0 +1,119 @@
+"""What is known of the films: tables and vectors, read from the parts that stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lab import duplicates, shots
+from lab.films import Register, credit_of
+from lab.language import WORDS
+from lab.stages import IngestSettings, complete, film_key, looks_part, shots_part
+from lab.store import Workspace, key_of, read_arrays, read_json, read_table, write_json
+
+
+@dataclass(frozen=True)
+class Archive:
+    """All that is known of some films: tables, and vectors aligned with `moments`."""
+
+    films: pd.DataFrame
+    shots: pd.DataFrame
+    moments: pd.DataFrame
+    vectors: dict[str, np.ndarray]
+    encoder: str = ""  # by which `subject` was seen
+
+
+def load_films(workspace: Workspace) -> pd.DataFrame:
+    """The films table: a row for every film that has been decoded."""
+    rows = []
+    for film_id, known in Register(workspace).films.items():
+        row = read_json(workspace.part("film", film_id, film_key()) / "film.json")
+        if row:
+            credit = credit_of(known["path"])
+            rows.append({"film_id": film_id, **known, **row, **vars(credit)})
+    head = ["film_id", "role", "path", "title", "year", "t0", "duration", "width", "height"]
+    table = pd.DataFrame(rows, columns=None if rows else head)
+    return table[head + [c for c in table if c not in head]]
+
+
+def load_archive(
+    workspace: Workspace, settings: IngestSettings | None = None, *, films=None
+) -> Archive:
+    """Everything that stands in the workspace, for the films named or for all.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    settings : IngestSettings, optional
+    films : list of str, optional
+        Identifiers; by default every film with the role ``archive``.
+    """
+    settings = settings or IngestSettings()
+    table = load_films(workspace)
+    table = table[table.film_id.isin(films) if films is not None else table.role == "archive"]
+    stands = [complete(workspace, film_id, settings) for film_id in table.film_id]
+    table = table[np.array(stands, bool)]
+    tables, moments, vectors = [], [], {}
+    for film_id in table.film_id:
+        cut = shots_part(workspace, film_id)
+        looks = looks_part(workspace, film_id, settings)
+        words = pd.DataFrame(read_json(looks / "words.json"), columns=list(WORDS))
+        table_of = read_table(cut / "shots.parquet").assign(flags=read_json(looks / "flags.json"))
+        tables.append(pd.concat([table_of, words], axis=1))
+        moments.append(read_table(cut / "moments.parquet"))
+        for name, array in read_arrays(looks / "vectors.safetensors").items():
+            vectors.setdefault(name, []).append(array)
+    none = pd.DataFrame(columns=[*shots.SHOTS, *WORDS]), shots.find_moments(pd.DataFrame())
+    every = pd.concat(tables, ignore_index=True) if tables else none[0]
+    if films is None and tables:
+        _flag_repeats(workspace, every)
+    return Archive(
+        table.reset_index(drop=True),
+        every,
+        pd.concat(moments, ignore_index=True) if moments else none[1],
+        {name: np.concatenate(parts) for name, parts in vectors.items()},
+        settings.encoder,
+    )
+
+
+def _flag_repeats(workspace: Workspace, table: pd.DataFrame) -> None:
+    """Flag the shots of an archive that another shot shows already; worked out once."""
+    key = key_of("duplicates", duplicates.VERSION, sorted(table.shot_id), film_key())
+    place = workspace.work / "duplicates" / f"{key}.json"
+    first = read_json(place)
+    if first is None:
+        first = duplicates.find_duplicates(table, partial(load_frames, workspace))
+        write_json(place, first)
+    more = [f"duplicate-of:{first[i]}" if i in first else "" for i in table.shot_id]
+    table["flags"] = [
+        " ".join(filter(None, both)) for both in zip(table["flags"], more, strict=True)
+    ]
+
+
+def load_frames(workspace: Workspace, film_id: str) -> dict[str, np.ndarray]:
+    """What is known of every frame of a film.
+
+    Returns
+    -------
+    dict of ndarray
+        ``times``, ``cuts``, ``light``, ``trace``, a row a frame; ``flow`` and ``flow_times``, a row
+        about a twelfth of a second; ``box``, the picture inside its bars.
+    """
+    part = workspace.part("film", film_id, film_key())
+    box = np.array(read_json(part / "film.json")["crop"])
+    return read_arrays(part / "frames.safetensors") | {"box": box}
+
+
+def proxy_path(workspace: Workspace, film_id: str) -> Path:
+    return workspace.part("film", film_id, film_key()) / "proxy.mp4"
+
+
+def thumbnail_path(
+    workspace: Workspace, film_id: str, index: int, settings: IngestSettings | None = None
+) -> Path:
+    """A shot's thumbnail, by its index in the film."""
+    return looks_part(workspace, film_id, settings or IngestSettings()) / f"{index}.jpg"
