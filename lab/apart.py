@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import math
 import os
 import pickle
 import queue
@@ -19,7 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
@@ -100,6 +99,7 @@ def _ended(status: int) -> str:
     return f"crashed ({name})"
 
 
+_serving = False  # whether this is a process apart
 _free: list[Helper] = []  # with nothing to do: the next work finds one that has started already
 
 
@@ -171,15 +171,24 @@ def _say(news: queue.SimpleQueue, name: str, *words) -> None:
     news.put((name, "told", words))
 
 
-def patience(seconds: float) -> None:
-    """Give this process up if `seconds` pass before this is called again; infinity: never.
+def watched(source: Iterable, seconds: float) -> Iterator:
+    """Pass on what a source gives; a process apart is given up where it gives nothing for long.
 
-    The interpreter's own thread keeps watch, which needs no return from whatever hangs.
+    Only the wait for the source counts, not what is done with what it gave. The interpreter's own
+    thread keeps watch, which needs no return from whatever hangs. Elsewhere than in a process
+    apart nothing is watched: giving up a notebook would lose more than a film.
     """
-    if math.isinf(seconds):
-        faulthandler.cancel_dump_traceback_later()
-    else:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=_nowhere())
+    source, over = iter(source), object()
+    while True:
+        if _serving:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=_nowhere())
+        try:
+            one = next(source, over)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        if one is over:
+            return
+        yield one
 
 
 @lru_cache(maxsize=1)
@@ -189,6 +198,8 @@ def _nowhere():
 
 def serve() -> None:
     """Do what is asked on standard input and answer on standard output, until that is closed."""
+    global _serving
+    _serving = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asked decides what is stopped
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
@@ -217,8 +228,6 @@ def _answer(question: bytes, write: Callable) -> None:
         end = "done", function(*args, **told)
     except Exception as error:
         end = "raised", error
-    finally:
-        patience(math.inf)
     try:
         write(*end)
     except (pickle.PicklingError, TypeError, AttributeError):

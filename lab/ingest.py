@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +10,13 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from lab.apart import DiedError, patience, spread
+from lab.apart import DiedError, spread
 from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
 from lab.films import Register, find_films, legible
 from lab.stages import IngestSettings, complete, damage, film_key, ingest_film
 from lab.store import Workspace, read_json, write_json
 from lab.video import FilmError, WriteError
-
-PATIENCE = 20.0  # seconds without a picture after which a decoder is given up
 
 
 @dataclass
@@ -160,8 +157,7 @@ def _work(
     order = sorted(todo, key=sizes.get, reverse=True) if jobs > 1 else list(todo)
     threads = max(1, torch.get_num_threads() // max(1, jobs))
     pieces = {
-        film_id: (todo[film_id][0], film_id, workspace.root, settings, threads, PATIENCE)
-        for film_id in order
+        film_id: (todo[film_id][0], film_id, workspace.root, settings, threads) for film_id in order
     }
     done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
     with _bar(sum(sizes.values())) as bar:
@@ -188,19 +184,14 @@ def _bar(size: int) -> tqdm:
 
 def _here(pieces: dict[str, tuple]) -> Iterator[tuple]:
     """As `lab.apart.spread`, in this process."""
-    for film_id, (*args, _, _) in pieces.items():
+    for film_id, (*args, _) in pieces.items():
         yield film_id, "done", ingest_film(*args)
 
 
-def _apart(path, film_id, root, settings, threads: int, longest: float, tell) -> list[tuple]:
+def _apart(path, film_id, root, settings, threads: int, tell) -> list[tuple]:
     """`ingest_film` in a process of its own."""
     torch.set_num_threads(threads)
-
-    def progress(stage: str, share: float) -> None:
-        patience(longest if share < 1 else math.inf)
-        tell(stage, share)
-
-    return ingest_film(path, film_id, root, settings, progress)
+    return ingest_film(path, film_id, root, settings, tell)
 
 
 def _failed(path: Path, stage: str, error: Exception) -> tuple:

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from lab import channels, cuts, motion, shots, video
+from lab.apart import watched
 from lab.cutlists import CutListError, load_correction, nearest_frames
 from lab.encoders import PACKAGED
 from lab.language import counted
@@ -35,6 +36,7 @@ VERSION = 1
 # Short closed GOPs without B frames: any frame is near, and decord counts them right.
 PROXY = {"preset": "ultrafast", "crf": "23", "g": "12", "bf": "0", "flags": "+cgop"}
 BAR_EVERY = 12  # frames between two looks for bars
+PATIENCE = 20.0  # seconds without a picture after which a decoder is given up
 TOLD = 3  # stretches that were lost, named in a sentence
 
 
@@ -133,7 +135,7 @@ def _part(
 
 def _decode(folder: Path, path, progress) -> None:
     """The one pass over the original."""
-    info = video.probe(path)
+    (info,) = watched(map(video.probe, [path]), PATIENCE)
     size = video.proxy_size(info.width, info.height)
     reader = video.Reader(path, size=size, matrix="bt601")
     cut_finder, bars = cuts.CutFinder(info.fps), shots.BarFinder()
@@ -141,7 +143,7 @@ def _decode(folder: Path, path, progress) -> None:
     times, lights, traces = [], [], bytearray()
     proxy = None
     try:
-        for index, frame in enumerate(reader):
+        for index, frame in enumerate(watched(reader, PATIENCE)):
             if proxy is None:
                 proxy = video.Writer(
                     folder / "proxy.mp4",

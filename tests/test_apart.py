@@ -16,7 +16,7 @@ from lab.apart import DiedError, Helper, spread
 
 WORK = """
 import os, time
-from lab.apart import patience
+from lab.apart import watched
 
 def piece(number, tell):
     tell(number, "half way")
@@ -30,18 +30,27 @@ def sleep(tell):
     tell(os.getpid())
     time.sleep(60)
 
-def hang():
-    patience(0.2)
+def stuck():
+    yield 1
     while True:
         pass
+
+def hang():
+    return list(watched(stuck(), 0.2))
 
 def segfault():
     os.kill(os.getpid(), 11)
 
-def slow_but_steady():
-    for _ in range(4):
-        patience(0.8)
+def steady():
+    for number in range(4):
         time.sleep(0.3)
+        yield number
+
+def slow_but_steady():
+    return list(watched(steady(), 0.8))
+
+def slow_with_what_came():
+    return [time.sleep(0.6) or number for number in watched(range(3), 0.4)]
 
 def nothing_to_send():
     return (x for x in ())
@@ -94,9 +103,11 @@ def test_how_it_died_is_told(helper, work, name, how):
         helper.call(abs, 1)
 
 
-def test_patience_begins_anew_with_every_call_and_ends_with_the_work(helper, work):
-    assert helper.call(work.slow_but_steady) is None
+def test_only_each_wait_for_a_source_is_watched(helper, work):
+    assert helper.call(work.slow_but_steady) == [0, 1, 2, 3]
+    assert helper.call(work.slow_with_what_came) == [0, 1, 2]
     assert helper.call(time.sleep, 1.0) is None
+    assert list(apart.watched(iter([1, 2]), 1e-9)) == [1, 2]  # here, nothing is given up
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -292,6 +292,8 @@ def dying(self, *args):
         yield picture
 
 reading.Reader._pictures = dying
+import lab.stages
+lab.stages.PATIENCE = 8.0
 """
 
 
@@ -302,7 +304,6 @@ def test_a_decoder_that_dies_or_hangs_takes_only_its_own_film(tmp_path, monkeypa
     (tmp_path / "sitecustomize.py").write_text(DYING)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(apart, "_free", [])
-    monkeypatch.setattr(ingest, "PATIENCE", 8.0)
     names = ["crashes.mp4", "fine.mp4", "hangs.mp4", "well.mp4"]
     for number, name in enumerate(names):
         numbered_film(tmp_path / name, [40], looks=[number], first=None)
