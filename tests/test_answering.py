@@ -426,12 +426,12 @@ def test_a_step_changes_nothing_but_what_it_gives_back(archive, frames):
 def test_a_caption_names_the_film_and_its_second(archive, frames):
     _, state = answer(frames["One (1921).mp4"][30], 2.0, AnswerState(archive))
     _, state = answer(frames["One (1921).mp4"][30], 2.5, state)
-    assert captions(state) == ["One (1921)  0:01.5"]  # from 1.04 to 1.96 it is clean
+    assert captions(state) == ["One (1921), 0:01.5"]  # from 1.04 to 1.96 it is clean
     _, state = answer(frames["One (1921).mp4"][30], 3.2, state)
-    assert captions(state) == ["One (1921)  0:01.3"]
+    assert captions(state) == ["One (1921), 0:01.3"]
     grid = replace(state, settings=Answering(grid=True))
     _, grid = answer(frames["One (1921).mp4"][30], 3.2, grid)
-    assert captions(grid)[0] == "One (1921)  0:01.3" and captions(grid)[2:] == [""] * 7
+    assert captions(grid)[0] == "One (1921), 0:01.3" and captions(grid)[2:] == [""] * 7
 
 
 def test_with_all_weights_at_zero_channels_count_alike(archive, frames):

@@ -176,7 +176,7 @@ def test_an_archive_answers_in_the_same_session(house, frames, tmp_path, clock):
     for clock.now in (0.0, 0.1):
         answer, pictures = session.act(asked, [jpeg(frames["two.mp4"][36])])
     assert answer["panes"] == ["camera", "seen"] and len(pictures) == 2
-    assert answer["captions"][0].startswith("two  0:0")
+    assert answer["captions"][0].startswith("two, 0:0")
     told = session.act({"do": "through", "name": "glass"})[0]["told"]
     assert told["network"] and told["settings"]["size"] == 64
     assert session.act(asked, [jpeg(flat(100))])[0]["captions"] == []
@@ -198,6 +198,28 @@ def test_controls_are_made_from_the_settings():
     assert made["flip"]["kind"] == "switch" and made["mix"]["kind"] == "slider"
     assert (made["crop"]["least"], made["crop"]["most"]) == (0.1, 1)
     assert all(field["help"] for field in made.values())
+
+
+@pytest.mark.parametrize("settings", [Looking, Answering])
+def test_sliders_can_stand_where_settings_begin(settings):
+    for field in fields(settings):
+        if field["kind"] == "slider":
+            steps = (settings.model_fields[field["name"]].default - field["least"]) / field["step"]
+            assert steps == pytest.approx(round(steps)), field["name"]
+            assert 10 <= (field["most"] - field["least"]) / field["step"] <= 200
+
+
+def test_answers_freeze_and_go_on(house, frames, clock):  # noqa: F811
+    session = open_session(None, house)
+    session.clock = clock
+    session.act({"do": "set", "name": "size", "value": 64})
+    asked, shown = {"do": "see", "number": 1, "panes": ["seen"]}, []
+    for clock.now in (0.0, 0.5, 9.0, 18.0):
+        shown.append(session.act(asked, [jpeg(frames["two.mp4"][36])]))
+        session.act({"do": "set", "name": "freeze", "value": 0.5 <= clock.now < 9.0})
+    (_, [one]), (_, [held]), (_, [still]), (_, [later]) = shown
+    assert still == held and later != held and shown[2][0]["captions"] == shown[1][0]["captions"]
+    assert one != held
 
 
 def test_a_session_needs_something_to_look_through(tmp_path):

@@ -409,6 +409,31 @@ def test_a_training_leaves_a_model_a_card_a_strip_and_its_losses(tmp_path):
     }
 
 
+@pytest.mark.parametrize("at", [0, 3])
+def test_interrupted_it_keeps_every_step(tmp_path, at):
+    images = read_folder(stills(tmp_path / "sea"), 64)
+    settings = TINY.model_copy(update={"every": 2})
+    step, stepped = Learner.step, []
+
+    def interrupted(self):
+        if len(stepped) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        step(self)
+        stepped.append(self.count)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(images, tmp_path / "stopped", settings, steps=9)
+    assert len(read_losses(tmp_path / "stopped")) == at + 1
+    assert load_model(tmp_path / "stopped").card["steps"] == at + 1
+    assert (tmp_path / "stopped/strip.png").exists()
+    goes_on = train(images, tmp_path / "stopped", settings, steps=6)
+    whole = train(images, tmp_path / "whole", settings, steps=6)
+    pd.testing.assert_frame_equal(whole, goes_on, rtol=0, atol=1e-5)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_it_ends_when_it_learns_nothing_more(tmp_path):
     images = read_folder(stills(tmp_path / "sea"), 64)
     idle = TINY.model_copy(update={"rate": 1e-12, "every": 1, "patience": 3})

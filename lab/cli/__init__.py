@@ -43,9 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         print(args.run(args), flush=True)
         return 0
     except KeyboardInterrupt:
-        print(
-            "\nlab: interrupted; what was finished stands, run it again to go on", file=sys.stderr
-        )
+        print(f"\nlab: interrupted; {args.interrupted}", file=sys.stderr)
         return 130
     except KNOWN as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -72,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(name, run, text, *parents):
         one = known.add_parser(name, help=text, description=text, parents=[shared, *parents])
-        one.set_defaults(run=run)
+        one.set_defaults(run=run, interrupted="what was finished stands, run it again to go on")
         return one
 
     verb("demo", verbs.demo, "sample footage -> finished side-by-side video, end to end")

@@ -26,10 +26,12 @@ def add(one, settings: type[BaseModel], but: Collection[str] = ()) -> None:
             continue
         flag, text = f"--{name.replace('_', '-')}", field.description
         if field.annotation is bool:
+            text += f" ({'yes' if field.default else 'no'})"
             one.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         elif name != "weights":
             known = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
             shown = {"choices": known} if known else {"metavar": "X"}
+            text += "" if field.default in (None, "") else f" ({field.default})"
             one.add_argument(flag, type=partial(_setting, settings, name), help=text, **shown)
 
 

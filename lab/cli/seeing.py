@@ -29,6 +29,7 @@ from lab.store import Workspace
 
 BESIDE = [name for name, one in PRESETS.items() if len(one.shows) == 2]
 ANSWERS_OWN = ("seen", "blend", "archive_sound")  # settings of a video with answers
+FEW = 50  # images to learn from, below which that is said
 TEXT = "learning to see: train a small network on one kind of images, look through it"
 
 
@@ -78,7 +79,7 @@ def add_see(verb) -> None:
         help=f"the film and what is seen of it in one picture: {', '.join(BESIDE)} (side-by-side)",
     )
     add(both, RenderSettings, but=ANSWERS_OWN)
-    one.set_defaults(run=run)
+    one.set_defaults(run=run, interrupted="run it again, it begins anew")
 
     one = ways.add_parser("live", help="a camera, seen by a network or answered by the archive")
     one.add_argument(
@@ -105,7 +106,9 @@ def train(args) -> str:
         images = read_scene(workspace, args.scene, settings.size, every=args.interval)
     else:
         images = read_images(args.paths, settings.size, every=args.interval)
-    print(f"{counted(len(images.pictures), 'image')} to learn from", file=sys.stderr)
+    count = len(images.pictures)
+    few = "; few: it will learn them by heart, some hundred are good" if count < FEW else ""
+    print(f"{counted(count, 'image')} to learn from{few}", file=sys.stderr)
     losses = train_on(images, args.out, settings, minutes=args.minutes)
     held_out = losses.held_out.dropna()
     far = f", {held_out.iloc[-1]:.3f} off on held-out images" if len(held_out) else ""
@@ -160,6 +163,7 @@ def live(args) -> str:
     try:
         serve(session, args.port, ready)
     except KeyboardInterrupt:
-        return f"ended; recordings are in {session.out}"
+        kept = [f"recorded {path}" for path in session.kept]
+        return "\n".join(["ended", *kept])
     except OSError as error:
         raise UsageError(f"port {args.port}: cannot be used ({error.strerror}).") from error

@@ -57,6 +57,7 @@ class Answering(BaseModel):
     margin: float = Field(
         0.05, ge=0, le=1, description="score by which another shot must be nearer to take over"
     )
+    freeze: bool = Field(False, description="go on showing the image that is on show")
     grid: bool = Field(False, description="show the nine nearest instead of one")
     size: int = Field(
         256, ge=64, le=1024, description="pixels of the shorter side of the image; nine share it"
@@ -159,15 +160,16 @@ def answer(frame: np.ndarray, seconds: float, state: AnswerState) -> tuple[np.nd
     >>> state = AnswerState(load_archive(Workspace("data")))  # doctest: +SKIP
     >>> image, state = answer(frame, time.monotonic(), state)  # doctest: +SKIP
     """
-    state = _looked(frame, seconds, state)
-    state = replace(state, cells=_cells(state))
+    if not (state.settings.freeze and state.cells):
+        state = _looked(frame, seconds, state)
+        state = replace(state, cells=_cells(state))
     return _image(state, *frame.shape[1::-1]), state
 
 
 def captions(state: AnswerState) -> list[str]:
     """Film and second that are on show, cell by cell; empty where nothing is shown yet.
 
-    ``"Nosferatu (1922)  1:23.2"``
+    ``"Nosferatu (1922), 1:23.2"``
     """
     return [_caption(state, cell.now) if cell else "" for cell in state.cells]
 
@@ -175,7 +177,7 @@ def captions(state: AnswerState) -> list[str]:
 def _caption(state: AnswerState, showing: Showing) -> str:
     start, end = state.archive.loops[showing.moment]
     second = start + (state.seconds - showing.since) % (end - start)
-    return f"{named(state.archive.film(showing.moment))}  {clock(second)}"
+    return f"{named(state.archive.film(showing.moment))}, {clock(second)}"
 
 
 # What is seen.

@@ -38,6 +38,7 @@ VIEWS = 4  # of each of them
 TYPICAL = (
     0.25  # of the kind's views, the part that is nearer to the others than strangers are drawn
 )
+LONGEST = 60.0  # seconds from one checkpoint to the next, however slow the machine
 SHOWN = 8  # of them, on the strip
 
 
@@ -144,7 +145,7 @@ class Learner:
         number = self.count + 1
         due = number % settings.every == 0
         self.losses.append((number, *losses, self._held_out() if due else np.nan))
-        if due:
+        if due or time.monotonic() - self.since > LONGEST:
             self.save()
 
     def _drawn(self, count: int) -> list[np.ndarray]:
@@ -226,13 +227,19 @@ class Learner:
 
     @torch.no_grad()
     def _held_out(self) -> float:
-        """The distance of what is seen as a whole from held-out images; draws them too."""
+        """The distance of what is seen as a whole from held-out images."""
         given, target = self.held
         seen = self.average.module(given).clamp(0, 1)
-        shown = [given.expand(-1, 3, -1, -1), seen, target]
-        _write_strip(self.out / "strip.png", [_pictures(row[:SHOWN]) for row in shown])
         # Of places, the nearest is what is soft: as texture comes, they would tell of no progress.
         return float(self.features.wholes_apart(self.features(seen), self.features(target)))
+
+    @torch.no_grad()
+    def draw(self) -> None:
+        """Write ``strip.png``: held-out images as they are shown, seen, and are."""
+        given, target = (some[:SHOWN] for some in self.held)
+        seen = self.average.module(given).clamp(0, 1)
+        rows = given.expand(-1, 3, -1, -1), seen, target
+        _write_strip(self.out / "strip.png", [_pictures(row) for row in rows])
 
     def save(self) -> None:
         """Write all that goes on learning needs, and what is for people to see."""
@@ -251,6 +258,7 @@ class Learner:
             self.out / STATE, flat(self.parts) | {"losses": table.to_numpy(np.float64)}, told
         )
         write_whole(self.out / "losses.csv", table.to_csv(index=False))
+        self.draw()
 
     def _card(self) -> dict:
         return {

@@ -6,6 +6,7 @@ a browser's messages are: a dict and pictures as JPEG; and gets back the like.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -61,6 +62,8 @@ class Session:
     ----------
     through, at : str
         What is looked through, and at.
+    kept : list of Path
+        Recordings.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Session:
         self.state: State | None = None
         self.answers: AnswerState | None = None
         self.recording: Recording | None = None
+        self.kept: list[Path] = []
         self.wanted: Path | None = None  # a recording that begins with the next picture
         self._look_through(self.through)
 
@@ -238,7 +242,7 @@ class Session:
             if self.wanted is not None:
                 self.recording = Recording(self.wanted, image, now)
                 self.wanted = None
-                self._tell_recording()
+                self._tell_recording(now)
             elif self.recording is not None:
                 self.recording.add(image, now)
         except WriteError:
@@ -247,17 +251,21 @@ class Session:
             self.recording = self.wanted = None
             raise
 
-    def _tell_recording(self) -> None:
+    def _tell_recording(self, now: float | None = None) -> None:
         if self.recording is not None:
+            now = self.clock() if now is None else now
             model = self.models[self.through].card if self.through in self.models else None
             settings = self._settings().model_dump()
             self.recording.tell(
-                self.clock(), through=self.through, settings=settings, model=model, at=self.at
+                now, through=self.through, settings=settings, model=model, at=self.at
             )
 
     def _keep(self) -> Path | None:
         recording, self.recording, self.wanted = self.recording, None, None
-        return recording and recording.finish(self.clock())
+        if recording is None:
+            return None
+        self.kept.append(recording.finish(self.clock()))
+        return self.kept[-1]
 
 
 def open_session(
@@ -341,9 +349,19 @@ def fields(settings: type[BaseModel]) -> list[dict]:
             made.append({"kind": "switch", **one})
         else:
             least, most = told["minimum"], told["maximum"]
-            step = 32 if told["type"] == "integer" else max(0.01, (most - least) // 5 / 20)
+            step = 32 if told["type"] == "integer" else _step(most - least)
             made.append({"kind": "slider", "least": least, "most": most, "step": step, **one})
     return made
+
+
+def _step(span: float) -> float:
+    """A hundredth of a span, or a little less: 1, 2 or 5 of some decimal place.
+
+    >>> [_step(span) for span in (1, 10, 60)]
+    [0.01, 0.1, 0.5]
+    """
+    place = 10.0 ** math.floor(math.log10(span / 100))
+    return max(n * place for n in (1, 2, 5) if n * place <= span / 100 * (1 + 1e-9))
 
 
 def _decoded(picture: bytes) -> np.ndarray:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +29,8 @@ def train(
 
     The folder holds ``model.safetensors`` and ``card.json`` (to look through),
     ``training.safetensors`` (to go on), ``strip.png`` (held-out images: shown, seen, as they are)
-    and ``losses.csv``, all renewed every so many steps.
+    and ``losses.csv``, all renewed every so many steps and at the end; interrupted, it ends after
+    the step in hand.
 
     Parameters
     ----------
@@ -55,6 +59,8 @@ def train(
     ------
     SeeError
         If the folder holds what other images or settings made, or something else.
+    KeyboardInterrupt
+        Where it was interrupted; all steps are kept.
 
     Examples
     --------
@@ -64,19 +70,50 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     for scratch in out.glob(".*.safetensors.*"):  # of one that was killed
         scratch.unlink()
-    learner = Learner(images, out, settings)
-    learner.resume()
-    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
-    with tqdm(total=1.0, desc="learning to see", bar_format=form) as bar:
-        while not learner.ends(minutes, steps):
-            learner.step()
-            if watch and learner.saved == learner.count:
-                watch(learner.table)
-            bar.n = min(1.0, learner.done(minutes, steps))
-            bar.set_postfix(learner.told(), refresh=False)
-            bar.update(0)
-    learner.save()
+    with _interruption_put_off() as interrupted:
+        learner = Learner(images, out, settings)
+        learner.resume()
+        learner.draw()
+        with _bar(learner.done(minutes, steps)) as bar:
+            while not (interrupted.is_set() or learner.ends(minutes, steps)):
+                learner.step()
+                if watch and learner.saved == learner.count:
+                    watch(learner.table)
+                bar.n = min(1.0, learner.done(minutes, steps))
+                bar.set_postfix(learner.told(), refresh=False)
+                bar.update(0)
+        learner.save()
+    if interrupted.is_set():
+        raise KeyboardInterrupt
     return learner.table
+
+
+def _bar(done: float) -> tqdm:
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
+    return tqdm(total=1.0, initial=min(1.0, done), desc="learning to see", bar_format=form)
+
+
+@contextmanager
+def _interruption_put_off() -> Iterator[threading.Event]:
+    """Set where Ctrl-C was pressed, which otherwise does nothing; pressed again, it is at once.
+
+    A step that was broken off could not be gone on from.
+    """
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main one
+        yield interrupted
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(*_) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def read_losses(folder) -> pd.DataFrame:

@@ -4,6 +4,7 @@ const AHEAD = 2; // pictures on their way at once: the next is shown while one i
 const LARGEST = 720; // pixels of the shorter side of a picture that is sent, at most
 const MEAN = 20; // pictures over which speed is told
 const SILENT = 4000; // milliseconds without an answer, after which that is said
+const LATE = "No answer yet: Python is busy, or gone.";
 const REFUSED = {
   NotAllowedError: "The camera was refused: allow it beside the browser's address, then press Start; or look at a film.",
   NotFoundError: "No camera was found: connect one, then press Start; or look at a film.",
@@ -23,10 +24,10 @@ function render({ model, el }) {
     .live { font: 13px var(--jp-ui-font-family, sans-serif); color: var(--jp-ui-font-color1, #222) }
     .live .bar { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin: 6px 0 }
     .live .panes { display: flex; flex-wrap: wrap; gap: 6px; align-items: flex-start }
-    .live figure { margin: 0; flex: 1 1 220px; max-width: 640px } .live figure[hidden] { display: none }
+    .live figure { margin: 0; flex: 1 1 220px; max-width: 640px } .live [hidden] { display: none }
     .live figure.seen { flex-grow: 2 }
     .live canvas { width: 100%; display: block; background: #000; min-height: 120px; object-fit: contain }
-    .live figcaption { font-size: 12px; min-height: 1.3em }
+    .live figcaption { font-size: 12px; min-height: 1.3em } .live .says { min-height: 1.5em; margin: 4px 0 }
     .live .controls { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 3px 18px }
     .live .controls label { display: grid; grid-template-columns: 84px 1fr 40px; gap: 6px; align-items: center }
     .live .controls label.wide { grid-template-columns: auto 1fr } .live input[type=range] { width: 100% }
@@ -44,7 +45,7 @@ function render({ model, el }) {
     const canvas = named(element("canvas", { width: 320, height: 180 }), text);
     canvas.setAttribute("role", "img");
     const caption = element("figcaption", { textContent: text });
-    panes[name] = { canvas, caption, figure: element("figure", { className: name }, canvas, caption) };
+    panes[name] = { canvas, caption, figure: element("figure", { className: name }, caption, canvas) };
   }
   const switches = Object.keys(panes).map((name) => {
     const box = element("input", { type: "checkbox", checked: true });
@@ -64,7 +65,10 @@ function render({ model, el }) {
   };
   const start = button("Start", () => (running ? halt() : begin()));
   const freeze = button("Freeze", () => ask("set", { name: "freeze", value: !told().settings.freeze }));
-  const record = button("Record", () => ask(told().recording ? "keep" : "record"));
+  const record = button("Record", () => {
+    ask(told().recording ? "keep" : "record");
+    [record.textContent, record.disabled] = [told().recording ? "Keeping…" : "Beginning…", true]; // until it is told
+  });
   const rate = element("span", { className: "rate" }), kept = element("div", { className: "kept" });
 
   // The controls, as the settings have them.
@@ -95,13 +99,14 @@ function render({ model, el }) {
         input.parentElement.querySelector("output").textContent = String(Math.round(value * 100) / 100);
       }
     }
-    freeze.hidden = !network;
     freeze.textContent = settings.freeze ? "Go on" : "Freeze";
     freeze.setAttribute("aria-pressed", String(Boolean(settings.freeze)));
+    record.disabled = false;
     record.textContent = recording ? "Stop recording" : "Record";
     record.classList.toggle("recording", recording);
     for (const name in panes) panes[name].figure.hidden = !shown[name];
     panes.processed.figure.hidden = !shown.processed || !network;
+    switches[1].hidden = !network;
   }
 
   // The camera of the browser.
@@ -167,7 +172,7 @@ function render({ model, el }) {
     const wanted = Object.keys(panes).filter((name) => shown[name] && !(stream && name === "camera"));
     ask("see", { number, panes: wanted }, pictures);
     clearTimeout(watch);
-    watch = setTimeout(() => say("No answer: the kernel is busy, or gone.", true), SILENT);
+    watch = setTimeout(() => say(LATE, true), SILENT);
   }
   function halt() {
     running = false;
@@ -191,6 +196,7 @@ function render({ model, el }) {
     if (message.kept) show(message);
     if (message.number === undefined) return;
     clearTimeout(watch);
+    if (says.textContent === LATE) say("");
     if (message.wrong) { if (sent.has(message.number)) halt(); return; }
     const when = sent.get(message.number), mine = session;
     if (when === undefined) return; // asked for before a stop
@@ -199,7 +205,7 @@ function render({ model, el }) {
     if (!stream && running) next(mine);
     const pictures = await Promise.all(buffers.map((part) => createImageBitmap(new Blob([part], { type: "image/jpeg" }))));
     message.panes.forEach((name, k) => paint(name, pictures[k]));
-    panes.seen.caption.textContent = message.captions.join("; ") || "seen";
+    panes.seen.caption.textContent = message.captions.filter(Boolean).join("; ") || "seen";
     if (mine === session) tell(performance.now() - when);
   }
   function tell(latency) {

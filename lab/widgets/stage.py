@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, StaticFileHandler
-from tornado.websocket import WebSocketHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from lab.see import Session
 from lab.widgets.live import SCRIPT
@@ -51,9 +52,10 @@ class Connection(WebSocketHandler):
         answer, seen = self.session.act(self.asked["content"], self.pictures)
         if "kept" in answer:
             answer["url"] = f"/out/{Path(answer['kept']).name}"
-        await self.write_message(json.dumps({"content": answer, "pictures": len(seen)}))
-        for picture in seen:
-            await self.write_message(picture, binary=True)
+        with suppress(WebSocketClosedError):  # the page was closed meanwhile
+            await self.write_message(json.dumps({"content": answer, "pictures": len(seen)}))
+            for picture in seen:
+                await self.write_message(picture, binary=True)
 
     def on_close(self) -> None:
         self.session.close()
