@@ -511,7 +511,7 @@ def test_a_camera_is_seen_live_in_a_browser(tmp_path):
         page.click("button:text('Stop')")
         assert wrong == []
         process.send_signal(signal.SIGINT)
-        assert "recordings are in" in process.communicate(timeout=20)[0]
+        assert "recorded " in process.communicate(timeout=20)[0]
 
 
 @pytest.mark.long
