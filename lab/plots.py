@@ -268,7 +268,7 @@ def costs(table: pd.DataFrame, most: int = 40) -> go.Figure:
         hoverinfo="skip",
         showlegend=False,
     )
-    whole = films.sum(numeric_only=True)
+    whole = films[["duration", "seconds"]].sum()
     title = f"How long {counted(len(films), 'film')} took: {clock(whole.duration)} of film in "
     title += f"{clock(whole.seconds)}, {_pace(whole)}"
     if len(films) > most:

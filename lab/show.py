@@ -63,7 +63,7 @@ def films(workspace: Workspace) -> HTML:
             index = every["index"][longest[film.film_id]]
             seen = _image(thumbnail_path(workspace, film.film_id, index), film.title, 96)
         told = (film.title, film.year, clock(film.duration), counts.get(film.film_id, ""))
-        told += f"{film.width} x {film.height}", f"{film.fps:.6g}", film.licence, film.role
+        told += f"{film.width} x {film.height}", f"{film.fps:.4g}", film.licence, film.role
         lines.append((seen, *(html.escape(str(one)) for one in told)))
     head = ("", "title", "year", "length", "shots", "size", "frames/s", "licence", "role")
     return _table(head, lines)
