@@ -247,18 +247,8 @@ def costs(table: pd.DataFrame, most: int = 40) -> go.Figure:
     films = table.groupby("film_id").agg({"title": "first", "duration": "first", "seconds": "sum"})
     films = films.sort_values("seconds", ascending=False)
     shown, figure = films.head(most), go.Figure()
-    for stage, colour in STAGES.items():
-        part = table[(table.stage == stage) & table.film_id.isin(shown.index)]
-        figure.add_bar(
-            x=part.seconds,
-            y=part.film_id,
-            customdata=part[["title", "cpu_seconds"]],
-            name=stage,
-            orientation="h",
-            marker_color=colour,
-            hovertemplate=f"%{{customdata[0]}}<br>{stage}: %{{x:.2f}} s, "
-            "%{customdata[1]:.2f} CPU-seconds<extra></extra>",
-        )
+    for stage in STAGES:
+        figure.add_trace(_stage_bars(table[table.film_id.isin(shown.index)], stage))
     figure.add_scatter(
         x=shown.seconds,
         y=shown.index,
@@ -284,12 +274,25 @@ def costs(table: pd.DataFrame, most: int = 40) -> go.Figure:
     )
     room = 1.35 * shown.seconds.max() if len(shown) else 1
     figure.update_xaxes(title="seconds of work", range=[0, room])
-    titles = [textwrap.shorten(one, TITLE, placeholder="…") for one in shown.title]
-    figure.update_yaxes(
-        tickvals=list(shown.index), ticktext=titles, automargin=True, autorange="reversed"
-    )
-    figure.update_yaxes(categoryorder="array", categoryarray=list(shown.index))
+    order = list(shown.index)  # films may be called the same
+    titles = [one if len(one) <= TITLE else one[: TITLE - 1] + "…" for one in shown.title]
+    figure.update_yaxes(tickvals=order, ticktext=titles, automargin=True, autorange="reversed")
+    figure.update_yaxes(categoryorder="array", categoryarray=order)
     return figure
+
+
+def _stage_bars(table: pd.DataFrame, stage: str) -> go.Bar:
+    part = table[table.stage == stage]
+    hover = f"%{{customdata[0]}}<br>{stage}: %{{x:.2f}} s, %{{customdata[1]:.2f}} CPU-seconds"
+    return go.Bar(
+        x=part.seconds,
+        y=part.film_id,
+        customdata=part[["title", "cpu_seconds"]],
+        name=stage,
+        orientation="h",
+        marker_color=STAGES[stage],
+        hovertemplate=f"{hover}<extra></extra>",
+    )
 
 
 def _pace(film) -> str:

@@ -61,5 +61,10 @@ def test_of_many_films_the_slowest_are_drawn_and_all_are_counted():
     assert "the 2 that took longest" in figure.layout.title.text
 
 
+def test_a_long_title_leaves_room_for_the_bars():
+    table = costs(("a", 10.0, 1, 0, 0)).assign(title="x" * 99)
+    assert plots.costs(table).layout.yaxis.ticktext == ("x" * (plots.TITLE - 1) + "…",)
+
+
 def test_costs_of_nothing_can_be_drawn():
     assert not len(plots.costs(costs()).data[0].x)
