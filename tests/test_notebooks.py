@@ -72,7 +72,7 @@ def shows_a_strip_and_the_shots(shown, tmp_path):
 def shows_the_studio_and_its_film(shown, tmp_path):
     out = tmp_path / "data" / "demo" / "out"
     assert "jupyter.widget-view+json" in shown and "image/png" in shown
-    assert "<th>same movement" in shown and load_edit(out / "studio.yaml").shots
+    assert ">same movement</th>" in shown and load_edit(out / "studio.yaml").shots
     assert (out / "studio.mp4").stat().st_size > 10_000
 
 
