@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from lab.channels import CHANNELS
 from lab.edit import Row
-from lab.language import clock
+from lab.language import clock, counted
 from lab.layout import NONE
 from lab.scenes import SceneMap
 
@@ -20,6 +20,8 @@ COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a5195 #8a8a2b".spli
 SHAPES = "circle square diamond cross x triangle-up star pentagon hourglass".split()  # noqa: SIM905
 SYMBOLS = "●■◆✚✖▲★⬟⧗"  # the same shapes, as they are written
 LOSSES = ("pixels", "features", "kind", "adversarial", "discriminator")
+STAGES = {"decode": COLOURS[0], "shots": COLOURS[4], "looks": COLOURS[2]}
+TITLE = 32  # letters of a film's title beside a bar
 ALONE = 0.25  # company, below which a shot of one film is alone
 
 
@@ -225,6 +227,77 @@ def _lit_trace() -> go.Scattergl:
         visible=False,
         marker={"color": "rgba(0,0,0,0)", "size": 18, "line": {"width": 3, "color": ORANGE}},
     )
+
+
+def costs(table: pd.DataFrame, most: int = 40) -> go.Figure:
+    """How long each film took, stage by stage, and how many times faster than it plays that is.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `lab.tables.load_costs`.
+    most : int
+        Films shown: those that took longest.
+
+    Returns
+    -------
+    plotly Figure
+        A bar a film, in seconds by the clock, a colour a stage; those that took longest first.
+    """
+    films = table.groupby("film_id").agg({"title": "first", "duration": "first", "seconds": "sum"})
+    films = films.sort_values("seconds", ascending=False)
+    shown, figure = films.head(most), go.Figure()
+    for stage in STAGES:
+        figure.add_trace(_stage_bars(table[table.film_id.isin(shown.index)], stage))
+    figure.add_scatter(
+        x=shown.seconds,
+        y=shown.index,
+        text=[f" {one.seconds:.1f} s, {_pace(one)}" for one in shown.itertuples()],
+        mode="text",
+        textposition="middle right",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    whole = films[["duration", "seconds"]].sum()
+    title = f"How long {counted(len(films), 'film')} took: {clock(whole.duration)} of film in "
+    title += f"{clock(whole.seconds)}, {_pace(whole)}"
+    if len(films) > most:
+        title += f"<br><sup>the {most} that took longest</sup>"
+    figure.update_layout(
+        title=title,
+        barmode="stack",
+        template="simple_white",
+        width=900,
+        height=190 + 24 * len(shown),
+        margin={"l": 10, "r": 10, "t": 70, "b": 50},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "traceorder": "normal"},
+    )
+    room = 1.35 * shown.seconds.max() if len(shown) else 1
+    figure.update_xaxes(title="seconds of work", range=[0, room])
+    order = list(shown.index)  # films may be called the same
+    titles = [one if len(one) <= TITLE else one[: TITLE - 1] + "…" for one in shown.title]
+    figure.update_yaxes(tickvals=order, ticktext=titles, automargin=True, autorange="reversed")
+    figure.update_yaxes(categoryorder="array", categoryarray=order)
+    return figure
+
+
+def _stage_bars(table: pd.DataFrame, stage: str) -> go.Bar:
+    part = table[table.stage == stage]
+    hover = f"%{{customdata[0]}}<br>{stage}: %{{x:.2f}} s, %{{customdata[1]:.2f}} CPU-seconds"
+    return go.Bar(
+        x=part.seconds,
+        y=part.film_id,
+        customdata=part[["title", "cpu_seconds"]],
+        name=stage,
+        orientation="h",
+        marker_color=STAGES[stage],
+        hovertemplate=f"{hover}<extra></extra>",
+    )
+
+
+def _pace(film) -> str:
+    """Of a film's `duration` and `seconds` of work."""
+    return f"{film.duration / max(film.seconds, 1e-3):.1f} x real time"
 
 
 def losses(table: pd.DataFrame) -> go.Figure:

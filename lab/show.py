@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,10 +13,13 @@ import pandas as pd
 from IPython.display import HTML, Image, display
 
 from lab.edit import Edit
+from lab.filmstrips import film_strips
+from lab.ingest import load_problems
 from lab.language import caption, clock
 from lab.plots import losses
 from lab.see import Images, Training, train
 from lab.sheets import contact_sheet
+from lab.stages import TOLD
 from lab.store import Workspace
 from lab.studio import Studio
 from lab.tables import load_archive, load_films, thumbnail_path
@@ -47,10 +51,59 @@ def served(path) -> str | None:
     return None
 
 
-def films(workspace: Workspace) -> pd.DataFrame:
-    """The films of a workspace, with what a reader wants to know of them first."""
-    columns = ["role", "title", "year", "duration", "fps", "width", "height", "licence"]
-    return load_films(workspace)[columns].round(2)
+def films(workspace: Workspace) -> HTML:
+    """The films of a workspace, each with a picture of its longest shot."""
+    table = load_films(workspace)
+    every = load_archive(workspace, films=list(table.film_id)).shots
+    longest = every.assign(long=every.end - every.start).groupby("film_id").long.idxmax()
+    counts, lines = every.film_id.value_counts(), []
+    for film in table.itertuples():
+        seen = ""
+        if film.film_id in longest:
+            index = every["index"][longest[film.film_id]]
+            seen = _image(thumbnail_path(workspace, film.film_id, index), film.title, 96)
+        told = (film.title, film.year, clock(film.duration), counts.get(film.film_id, ""))
+        told += f"{film.width} x {film.height}", f"{film.fps:.4g}", film.licence, film.role
+        lines.append((seen, *(html.escape(str(one)) for one in told)))
+    head = ("", "title", "year", "length", "shots", "size", "frames/s", "licence", "role")
+    return _table(head, lines)
+
+
+def problems(workspace: Workspace) -> HTML:
+    """The films that cannot be read or are not whole: why, and which seconds are lost."""
+    lines = []
+    for row in load_problems(workspace).itertuples():
+        name = f'<span title="{html.escape(row.path)}">{html.escape(Path(row.path).name)}</span>'
+        lines.append((name, row.stage, html.escape(row.what), _lost(row.lost)))
+    return _table(("film", "stage", "what", "lost"), lines) if lines else HTML("No problems.")
+
+
+def _lost(stretches: list | None) -> str:
+    """Seconds that are lost, all together, and from when to when."""
+    if not stretches:
+        return ""
+    told = [f"{clock(begin)} to {clock(end)}" for begin, end in stretches[:TOLD]]
+    if len(stretches) > TOLD:
+        told.append(f"and {len(stretches) - TOLD} more")
+    total = sum(end - begin for begin, end in stretches)
+    return f"<b>{total:.1f} s</b><br>{'<br>'.join(told)}"
+
+
+def strips(workspace: Workspace, out, most: int = 100) -> Image:
+    """Every film of the archive as a strip of its shots, saved as `out` and shown.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    out : path-like
+        A PNG.
+    most : int
+        Films shown.
+    """
+    table = load_films(workspace)
+    archive = load_archive(workspace, films=list(table.film_id[table.role == "archive"][:most]))
+    film_strips(archive.films, archive.shots, partial(thumbnail_path, workspace), out)
+    return Image(filename=str(out), alt="Every film as a strip of its shots, in order")
 
 
 def shots(workspace: Workspace, film_id: str, most: int = 60) -> HTML:
@@ -109,22 +162,20 @@ def ways(studio: Studio, presets: Sequence[str]) -> HTML:
     """
     archive = studio.archive.shots.set_index("shot_id")
     answers = {name: studio.weigh(studio.presets()[name]) for name in presets}
-    lines = [f"<tr>{''.join(f'<th>{html.escape(name)}</th>' for name in ('trailer', *presets))}"]
+    lines = []
     for at, shot in enumerate(studio.trailer.shots.itertuples()):
         cells = [_picture(studio, shot.film_id, shot.index, clock(shot.start))]
         for name in presets:
             one = answers[name][at]
             row = archive.loc[one] if one else None
             told = caption(row) if one else ""
-            cells.append(_picture(studio, row.film_id, row["index"], told) if one else "<td></td>")
-        lines.append(f"<tr>{''.join(cells)}")
-    return HTML(f"<table>{''.join(lines)}</table>")
+            cells.append(_picture(studio, row.film_id, row["index"], told) if one else "")
+        lines.append(cells)
+    return _table(("trailer", *presets), lines)
 
 
 def _picture(studio: Studio, film_id: str, index: int, text: str) -> str:
-    place = thumbnail_path(studio.workspace, film_id, index, studio.looking)
-    told = html.escape(text)
-    return f'<td><img src="{url(place)}" width="150" alt="{told}" title="{told}"></td>'
+    return _image(thumbnail_path(studio.workspace, film_id, index, studio.looking), text, 150)
 
 
 def play(path, width: int = 960) -> HTML:
@@ -172,3 +223,16 @@ def _figure(picture: Path, text: str, words: str) -> str:
 
 def _in_rows(figures: list[str]) -> HTML:
     return HTML(f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(figures)}</div>')
+
+
+def _image(place: Path, text: str, width: int) -> str:
+    told = html.escape(text)
+    return f'<img src="{url(place)}" width="{width}" alt="{told}" title="{told}">'
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> HTML:
+    """A table of cells that are HTML already."""
+    left = 'style="text-align:left;max-width:45em"'  # notebooks set all to the right
+    rows = ["".join(f"<th {left}>{html.escape(name)}</th>" for name in head)]
+    rows += ["".join(f"<td {left}>{cell}</td>" for cell in line) for line in lines]
+    return HTML(f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>")

@@ -13,7 +13,9 @@ from lab import duplicates, shots
 from lab.films import Register, credit_of
 from lab.language import WORDS
 from lab.stages import IngestSettings, complete, film_key, looks_part, shots_part
-from lab.store import Workspace, key_of, read_arrays, read_json, read_table, write_json
+from lab.store import CARD, Workspace, key_of, read_arrays, read_json, read_table, write_json
+
+COSTS = ["film_id", "title", "duration", "stage", "seconds", "cpu_seconds"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,31 @@ def load_films(workspace: Workspace) -> pd.DataFrame:
     head = ["film_id", "role", "path", "title", "year", "t0", "duration", "width", "height"]
     table = pd.DataFrame(rows, columns=None if rows else head)
     return table[head + [c for c in table if c not in head]]
+
+
+def load_costs(workspace: Workspace, settings: IngestSettings | None = None) -> pd.DataFrame:
+    """How long each stage of each film took.
+
+    Returns
+    -------
+    DataFrame
+        A row for every part that stands: `film_id`, `title`, `duration` of the film, `stage`
+        (``decode``, ``shots``, ``looks``), `seconds` by the clock and `cpu_seconds` of the process
+        that made it. Where an older version made it and nobody measured, there is no row.
+    """
+    settings, rows = settings or IngestSettings(), []
+    for film in load_films(workspace).itertuples():
+        parts = {
+            "decode": workspace.part("film", film.film_id, film_key()),
+            "shots": shots_part(workspace, film.film_id),
+            "looks": looks_part(workspace, film.film_id, settings),
+        }
+        for stage, part in parts.items():
+            card = read_json(part / CARD, {})
+            if "seconds" in card:
+                took = card["seconds"], card["cpu_seconds"]
+                rows.append((film.film_id, film.title, film.duration, stage, *took))
+    return pd.DataFrame(rows, columns=COSTS)
 
 
 def load_archive(

@@ -57,6 +57,14 @@ def shows_the_finished_video(shown, tmp_path):
     assert os.path.relpath(video, tmp_path / "notebooks") in shown
 
 
+def shows_films_problems_strips_and_seconds(shown, tmp_path):
+    assert "is a text, not a film" in shown and "there is no picture from" in shown
+    assert shown.count("<img src=") == 12 and "image/png" in shown
+    assert "application/vnd.plotly" in shown and "x real time" in shown
+    films = tmp_path / "data" / "demo" / "work" / "films.json"
+    assert "a reel is lost" not in films.read_text()  # the demo's archive stays as it is
+
+
 def shows_a_strip_and_the_shots(shown, tmp_path):
     assert "jupyter.widget-view+json" in shown and shown.count("<figure") >= 3
 
@@ -64,7 +72,7 @@ def shows_a_strip_and_the_shots(shown, tmp_path):
 def shows_the_studio_and_its_film(shown, tmp_path):
     out = tmp_path / "data" / "demo" / "out"
     assert "jupyter.widget-view+json" in shown and "image/png" in shown
-    assert "<th>same movement" in shown and load_edit(out / "studio.yaml").shots
+    assert ">same movement</th>" in shown and load_edit(out / "studio.yaml").shots
     assert (out / "studio.mp4").stat().st_size > 10_000
 
 
@@ -99,10 +107,11 @@ def shows_a_map_scenes_and_films_of_them(shown, tmp_path):
 
 SHOWS = {
     "00_quickstart": shows_the_finished_video,
-    "01_shots": shows_a_strip_and_the_shots,
+    "01_build_archive": shows_films_problems_strips_and_seconds,
     "02_scene_map": shows_a_map_scenes_and_films_of_them,
     "03_match_trailer": shows_the_studio_and_its_film,
     "04_export": shows_what_leaves_the_house,
     "05_learning_to_see": shows_what_a_network_learnt_and_sees,
     "06_seeing": shows_neighbours_and_why,
+    "07_shots": shows_a_strip_and_the_shots,
 }

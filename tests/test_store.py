@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +103,11 @@ def test_a_part_says_what_it_holds_and_later_damage_shows(tmp_path):
     with workspace.making("looks", "f", "k", encoder="someone") as folder:
         (folder / "vectors").write_bytes(b"0123456789")
         (folder / "empty").touch()
+        time.sleep(0.02)
     part = workspace.part("looks", "f", "k")
     card = read_json(part / store.CARD)
     assert card["made_with"] == {"encoder": "someone"}
+    assert card["seconds"] >= 0.02 and 0 <= card["cpu_seconds"] < 60
     assert card["files"].keys() == {"vectors", "empty"}
     assert card["files"]["vectors"] == hashlib.blake2b(b"0123456789", digest_size=8).hexdigest()
     assert store.whole(part) is True

@@ -112,7 +112,7 @@ def run_all(page, address, name):
 
 @pytest.mark.long
 def test_cuts_are_corrected_with_mouse_and_keyboard(lab, page, tmp_path):
-    run_all(page, lab, "01_shots.ipynb")
+    run_all(page, lab, "07_shots.ipynb")
     page.wait_for_selector(".cutting .mark", timeout=240_000)
     begins = lambda: [  # noqa: E731
         int(mark.get_attribute("data-frame")) for mark in page.query_selector_all(".cutting .mark")

@@ -104,8 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         ("problems", verbs.problems, "what could not be read, and why"),
     ):
         one = verb(name, run, text)
-        one.add_argument("--out", metavar="FILE.csv")
-        if name == "films":
+        if name == "problems":
+            one.add_argument("--out", metavar="FILE.csv")
+        else:
+            one.add_argument(
+                "--out", metavar="FILE", help=".csv, or .png: every film as a strip of its shots"
+            )
             one.add_argument(
                 "--relink",
                 metavar="FOLDER",

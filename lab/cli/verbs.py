@@ -15,6 +15,7 @@ from lab.encoders import PACKAGED, load_encoder
 from lab.favourites import cite, put_aside
 from lab.fetch import fetch_films, find_items, open_session
 from lab.films import Register, find_films
+from lab.filmstrips import film_strips
 from lab.ingest import ingest as bring_in
 from lab.ingest import ingest_one, load_problems, recut
 from lab.inventory import status
@@ -108,6 +109,12 @@ def films(args) -> str:
     if args.relink:
         return _relinked(workspace, args.relink)
     table = load_films(workspace)
+    if args.out:
+        ends_in(args.out, ".csv", ".png")
+    if args.out and Path(args.out).suffix.lower() == ".png":
+        archive = load_archive(workspace, films=list(table.film_id))
+        film_strips(archive.films, archive.shots, partial(thumbnail_path, workspace), args.out)
+        return f"{counted(len(archive.films), 'film')} -> {args.out}"
     return shown(table, args.out, "film", ["film_id", "role", "duration", "fps", "title", "path"])
 
 

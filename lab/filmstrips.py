@@ -1,0 +1,156 @@
+"""Films as strips of their shots: a row a film, every shot as wide as it lasts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageOps
+from tqdm.auto import tqdm
+
+from lab.films import named
+from lab.language import clock, counted
+from lab.lettering import font, wrapped
+from lab.sheets import SCREEN
+from lab.store import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDE, HIGH = 1320, 64  # pixels of a row of pictures
+TITLES, EDGE, HEAD = 230, 16, 24  # pixels: of the titles beside it, around all, of the line above
+APART, TIGHT = 12, 2  # pixels between two films, and between two rows of one
+TYPICAL = 100  # pixels that a shot of middling length takes, where there is room
+ROWS = 60  # of a sheet, unless films are more
+# Seconds of a row: the first that leave room for all.
+STEPS = (10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 480, 600, 900, 1200, 1800, 3600, 7200)
+JOINT = 6  # pixels from which a shot is set apart from the next
+# The colours that follow a picture until its shot ends: how many, one below the other, and how
+# far they are toned towards this grey, so that they are no picture, and no black hole either.
+COLOURS, TONE, GREY = 6, 0.5, (64, 64, 64)
+
+
+def film_strips(
+    films: pd.DataFrame, shots: pd.DataFrame, thumbnails: Callable[[str, int], Path], out
+) -> None:
+    """Draw every film as a strip of its shots, as a PNG.
+
+    Every row shows the same number of seconds, so that films can be compared; a longer film goes
+    on in the next row. Of a shot that is over before its picture is wide, the middle is seen;
+    where one lasts longer, its colours follow until it ends.
+
+    Parameters
+    ----------
+    films, shots : DataFrame
+        As of `lab.tables.load_archive`; films stand in the order of their table.
+    thumbnails : callable
+        Gives a shot's picture by `film_id` and `index`.
+    out : path-like
+        Appears under this name only when complete.
+    """
+    seconds = row_seconds(films.duration, shots.end - shots.start)
+    highs = [rows_of(one, seconds) * (HIGH + TIGHT) + APART for one in films.duration]
+    size = TITLES + WIDE + 2 * EDGE, sum(highs) + HEAD + 2 * EDGE - APART
+    sheet = Image.new("RGB", size, SCREEN.ground)
+    lasts = f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"
+    told = f"A row is {lasts} of film; every shot is as wide as it lasts."
+    ImageDraw.Draw(sheet).text((EDGE + TITLES, EDGE), told, SCREEN.caption, font(13))
+    top, owned = EDGE + HEAD, shots.groupby("film_id").indices
+    for film, high in zip(tqdm(films.itertuples(), "strips", len(films)), highs, strict=True):
+        own = shots.iloc[owned.get(film.film_id, [])]
+        sheet.paste(_strip(film, own, seconds, thumbnails), (EDGE, top))
+        top += high
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    write_whole(Path(out), buffer.getvalue())
+
+
+def row_seconds(durations: pd.Series, lengths: pd.Series) -> int:
+    """Seconds of a row, from those of films and of shots.
+
+    A shot of middling length is `TYPICAL` pixels wide, or less where all would take more than
+    `ROWS` rows, or more than a row a film.
+
+    >>> import pandas as pd
+    >>> row_seconds(pd.Series([30.0]), pd.Series([2.0] * 15))
+    30
+    >>> row_seconds(pd.Series([5400.0]), pd.Series([4.0] * 1350))
+    90
+    """
+    wanted = lengths.median() * WIDE / TYPICAL if len(lengths) else 0
+    most = max(ROWS, len(durations))
+    for seconds in STEPS:
+        if seconds >= wanted and sum(rows_of(one, seconds) for one in durations) <= most:
+            break
+    return seconds
+
+
+def rows_of(duration: float, seconds: float) -> int:
+    """Rows that a film takes."""
+    return max(1, -(-round(duration * WIDE / seconds) // WIDE))
+
+
+def pieces(begin: float, end: float, seconds: float) -> list[tuple[int, int, int]]:
+    """Where a shot lies in its film's rows: of each its number, and pixels from and to.
+
+    >>> pieces(8, 21, 10)
+    [(0, 1056, 1320), (1, 0, 1320), (2, 0, 132)]
+    """
+    first, last = (round(time * WIDE / seconds) for time in (begin, end))
+    found = []
+    while first < last:
+        row = first // WIDE
+        stop = min(last, (row + 1) * WIDE)
+        found.append((row, first - row * WIDE, stop - row * WIDE))
+        first = stop
+    return found
+
+
+def _strip(film, shots: pd.DataFrame, seconds: float, thumbnails) -> Image.Image:
+    """One film, its title and its rows."""
+    rows = rows_of(film.duration, seconds)
+    size = TITLES + WIDE, rows * (HIGH + TIGHT)
+    strip = Image.new("RGB", size, SCREEN.ground)
+    strip.paste(_label(film, len(shots)), (0, 0))
+    draw = ImageDraw.Draw(strip)
+    for row in range(1, rows):
+        place = TITLES - 8, row * (HIGH + TIGHT) + HIGH / 2
+        draw.text(place, clock(row * seconds), SCREEN.caption, font(11), "rm")
+    for shot in shots.itertuples():
+        parts = pieces(shot.start - film.t0, shot.end - film.t0, seconds)
+        widest = max(parts, key=lambda part: part[2] - part[1], default=None)
+        for part in parts:
+            row, left, right = part
+            with Image.open(thumbnails(shot.film_id, shot.index)) as picture:
+                shown = _shown(picture, right - left, part == widest)
+            strip.paste(shown, (TITLES + left, row * (HIGH + TIGHT)))
+    return strip
+
+
+def _label(film, shots: int) -> Image.Image:
+    label = Image.new("RGB", (TITLES - 12, HIGH), SCREEN.ground)
+    draw = ImageDraw.Draw(label)
+    first, *more = wrapped(named(film), 14, label.width) or [""]
+    lines = [first, *([more[0] + "…" * (len(more) > 1)] if more else [])]
+    for line, text in enumerate(lines):
+        draw.text((0, 3 + 18 * line), text, SCREEN.head, font(14))
+    told = f"{clock(film.duration)}   {counted(shots, 'shot')}"
+    draw.text((0, 6 + 18 * len(lines)), told, SCREEN.caption, font(12))
+    return label
+
+
+def _shown(picture: Image.Image, wide: int, whole: bool) -> Image.Image:
+    """A shot's picture in the room it has, and its colours after it; or these alone."""
+    own = round(picture.width * HIGH / picture.height)
+    picture.draft("RGB", (own, HIGH))  # no more is decoded than is seen
+    picture = picture.convert("RGB")
+    room, inner = Image.new("RGB", (wide, HIGH), SCREEN.ground), wide - (wide >= JOINT)
+    if whole:
+        room.paste(ImageOps.fit(picture, (min(own, inner), HIGH)), (0, 0))
+    seen = min(own, inner) if whole else 0
+    if seen < inner:
+        colours = picture.resize((1, COLOURS), Image.BOX).resize((inner - seen, HIGH))
+        room.paste(Image.blend(colours, Image.new("RGB", colours.size, GREY), TONE), (seen, 0))
+    return room
