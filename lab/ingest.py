@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -15,16 +18,25 @@ from lab.apart import DiedError, patience, spread
 from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
 from lab.films import Register, find_films, legible
-from lab.stages import IngestSettings, complete, damage, film_key, ingest_film
+from lab.language import counted
+from lab.stages import IngestSettings, Worked, complete, damage, film_key, ingest_film
 from lab.store import Workspace, read_json, write_json
 from lab.video import FilmError, WriteError
 
+PROBLEMS = "problems.json"
 PATIENCE = 20.0  # seconds without a picture after which a decoder is given up
+
+
+class BusyError(Exception):
+    """Another ingest is at work on the film."""
 
 
 @dataclass
 class Report:
-    """What an ingest did: films worked on, films that stood already, and `problems`."""
+    """What an ingest did: films worked on, films that stood already, and `problems`.
+
+    A film on which another ingest worked at the same time stood already.
+    """
 
     made: list[str] = field(default_factory=list)
     stood: list[str] = field(default_factory=list)
@@ -40,6 +52,9 @@ def ingest(
     jobs: int = 1,
 ) -> Report:
     """Bring films into the workspace; what stands already is left alone.
+
+    Others may do the same at once: what they are at work on is left to them, and waited for when
+    all else is done.
 
     Parameters
     ----------
@@ -88,12 +103,12 @@ def ingest(
     register.save()
     sizes = {film_id: size for film_id, size, _ in register.seen.values() if film_id in todo}
     try:
-        for film_id, problems in _work(todo, sizes, workspace, settings, jobs):
+        for film_id, (made, problems) in _work(todo, sizes, workspace, settings, jobs):
             found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
             if complete(workspace, film_id, settings):
                 register.add(film_id, todo[film_id][0], role)
                 register.save()
-                report.made.append(film_id)
+                (report.made if made else report.stood).append(film_id)
     finally:
         workspace.sweep()  # what died left something half done
     report.problems = _problems(found)
@@ -143,8 +158,8 @@ def recut(
     else:
         save_correction(workspace, film_id, starts)
     path = Register(workspace).films[film_id]["path"]
-    problems = ingest_film(path, film_id, workspace.root, settings or IngestSettings())
-    lost = [why for _, stage, why, _ in problems if stage != "decode"]
+    done = ingest_film(path, film_id, workspace.root, settings or IngestSettings())
+    lost = [why for _, stage, why, _ in done.problems if stage != "decode"]
     if lost:
         raise FilmError(path, lost[0])
 
@@ -155,8 +170,8 @@ def _work(
     workspace: Workspace,
     settings: IngestSettings,
     jobs: int,
-) -> Iterator[tuple[str, list[tuple]]]:
-    """Films one by one, or `jobs` at once, largest first; with each its problems."""
+) -> Iterator[tuple[str, Worked]]:
+    """Films one by one, or `jobs` at once, largest first; with each what came of it."""
     order = sorted(todo, key=sizes.get, reverse=True) if jobs > 1 else list(todo)
     threads = max(1, torch.get_num_threads() // max(1, jobs))
     pieces = {
@@ -165,7 +180,7 @@ def _work(
     }
     done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
     with _bar(sum(sizes.values())) as bar:
-        for film_id, kind, content in _here(pieces) if jobs < 1 else spread(_apart, pieces, jobs):
+        for film_id, kind, content in _rounds(pieces, jobs):
             share = 1.0
             if kind == "told":
                 stage[film_id], share = content
@@ -174,7 +189,7 @@ def _work(
             bar.update(now - done[film_id])
             done[film_id] = now
             if kind == "failed":
-                content = [_failed(todo[film_id][0], stage[film_id], content)]
+                content = Worked(False, [_failed(todo[film_id][0], stage[film_id], content)])
             if kind != "told":
                 yield film_id, content
 
@@ -186,13 +201,42 @@ def _bar(size: int) -> tqdm:
     )
 
 
+def _rounds(pieces: dict[str, tuple], jobs: int) -> Iterator[tuple]:
+    """As `lab.apart.spread`; those at which others are at work come last, and are waited for."""
+    go, later = (partial(spread, _apart, jobs=jobs) if jobs else _here), {}
+    for film_id, kind, content in go(_with(pieces, _busy)):
+        if isinstance(content, BusyError):
+            later[film_id] = pieces[film_id]
+        else:
+            yield film_id, kind, content
+    if later:
+        these = counted(len(later), "film")
+        tqdm.write(f"another ingest is at work on {these}; waiting for it", file=sys.stderr)
+        yield from go(_with(later, _patient))
+
+
+def _with(pieces: dict[str, tuple], waits: Callable) -> dict[str, tuple]:
+    return {film_id: (*args, waits) for film_id, args in pieces.items()}
+
+
+def _busy() -> None:
+    raise BusyError
+
+
+def _patient() -> None:
+    pass
+
+
 def _here(pieces: dict[str, tuple]) -> Iterator[tuple]:
     """As `lab.apart.spread`, in this process."""
-    for film_id, (*args, _, _) in pieces.items():
-        yield film_id, "done", ingest_film(*args)
+    for film_id, (*args, _, _, waits) in pieces.items():
+        try:
+            yield film_id, "done", ingest_film(*args, waits=waits)
+        except BusyError as error:
+            yield film_id, "failed", error
 
 
-def _apart(path, film_id, root, settings, threads: int, longest: float, tell) -> list[tuple]:
+def _apart(path, film_id, root, settings, threads: int, longest: float, waits, tell) -> Worked:
     """`ingest_film` in a process of its own."""
     torch.set_num_threads(threads)
 
@@ -200,7 +244,7 @@ def _apart(path, film_id, root, settings, threads: int, longest: float, tell) ->
         patience(longest if share < 1 else math.inf)
         tell(stage, share)
 
-    return ingest_film(path, film_id, root, settings, progress)
+    return ingest_film(path, film_id, root, settings, progress, waits)
 
 
 def _failed(path: Path, stage: str, error: Exception) -> tuple:
@@ -220,7 +264,7 @@ def load_problems(workspace: Workspace) -> pd.DataFrame:
         `path`; `stage` (``open``, ``decode``, ``shots``, ``looks``); `what`, one sentence; `lost`,
         where known the stretches without a picture, pairs of seconds on the film's own clock.
     """
-    return _problems(read_json(workspace.work / "problems.json", []))
+    return _problems(read_json(workspace.work / PROBLEMS, []))
 
 
 def _problems(rows) -> pd.DataFrame:
@@ -229,7 +273,8 @@ def _problems(rows) -> pd.DataFrame:
 
 def _remember(workspace: Workspace, paths: list[str], problems: pd.DataFrame) -> None:
     """Replace what was said of these paths before; keep what was said of others."""
-    before = load_problems(workspace)
-    kept = before[~before.path.isin(paths)]
-    rows = [*kept.itertuples(index=False, name=None), *problems.itertuples(index=False, name=None)]
-    write_json(workspace.work / "problems.json", rows)
+    with workspace.alone(PROBLEMS):
+        before = load_problems(workspace)
+        kept = before[~before.path.isin(paths)]
+        both = (table.itertuples(index=False, name=None) for table in (kept, problems))
+        write_json(workspace.work / PROBLEMS, [*chain(*both)])

@@ -139,7 +139,8 @@ def test_another_encoder_never_opens_the_film(films, tmp_path, counting, monkeyp
     opened = []
     monkeypatch.setattr(video, "Reader", lambda path, **more: opened.append(path))
     another = IngestSettings(encoder="another")
-    assert stages.ingest_film(film, film_id, workspace.root, another) == []
+    assert stages.ingest_film(film, film_id, workspace.root, another) == (True, [])
+    assert stages.ingest_film(film, film_id, workspace.root, another) == (False, [])
     assert stages.complete(workspace, film_id, another)
     assert not opened and counting.seen == 2 * 4 * 3
     assert len(load_archive(workspace, another).shots) == 4

@@ -13,6 +13,7 @@ import pytest
 
 from lab import store
 from lab.store import Workspace, key_of, read_json, write_json, write_whole
+from lab.video import WriteError
 
 
 def everything(folder):
@@ -55,13 +56,17 @@ def test_a_part_that_another_finished_first_stands(tmp_path):
     assert everything(workspace.work) == ["film", *["film/f1-k1", *_in(final, "by", store.CARD)]]
 
 
-def test_a_rename_that_fails_is_told(tmp_path, monkeypatch):
-    def full(*paths):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(("number", "kind"), [(28, WriteError), (122, WriteError), (5, OSError)])
+def test_a_rename_that_fails_is_told(tmp_path, monkeypatch, number, kind):
+    def fails(*paths):
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(store.os, "replace", full)
-    with pytest.raises(OSError, match="No space"), Workspace(tmp_path).making("film", "f", "k"):
-        pass
+    monkeypatch.setattr(store.os, "replace", fails)
+    with pytest.raises(kind, match=os.strerror(number)) as told:
+        with Workspace(tmp_path).making("film", "f", "k"):
+            pass
+    # Of the part, not of what is under a name that nobody knows.
+    assert number == 5 or told.value.path == str(tmp_path / "work" / "film" / "f-k")
     assert everything(tmp_path / "work") == ["film"]
 
 
