@@ -107,6 +107,10 @@ def ingest_film(
         Called if another is at work on the film; what it raises goes up, else it is waited for.
         The lock lies in the workspace: it holds on every machine that shares the folder.
 
+    Returns
+    -------
+    Worked
+
     Raises
     ------
     WriteError, EncoderError
