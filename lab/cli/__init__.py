@@ -46,6 +46,9 @@ def main(argv: list[str] | None = None) -> int:
         print(
             "\nlab: interrupted; what was finished stands, run it again to go on", file=sys.stderr
         )
+        if argv is None:  # the command: to take the interpreter apart would last longer than this
+            sys.stdout.flush()
+            os._exit(130)
         return 130
     except KNOWN as error:
         print(f"lab: {error}", file=sys.stderr)
