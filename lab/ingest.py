@@ -178,9 +178,10 @@ def _work(
         film_id: (todo[film_id][0], film_id, workspace.root, settings, threads, PATIENCE)
         for film_id in order
     }
+    way = partial(spread, _apart, jobs=jobs) if jobs else _here
     done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
     with _bar(sum(sizes.values())) as bar:
-        for film_id, kind, content in _rounds(pieces, jobs):
+        for film_id, kind, content in _rounds(way, pieces):
             share = 1.0
             if kind == "told":
                 stage[film_id], share = content
@@ -201,10 +202,10 @@ def _bar(size: int) -> tqdm:
     )
 
 
-def _rounds(pieces: dict[str, tuple], jobs: int) -> Iterator[tuple]:
-    """As `lab.apart.spread`; those at which others are at work come last, and are waited for."""
-    go, later = (partial(spread, _apart, jobs=jobs) if jobs else _here), {}
-    for film_id, kind, content in go(_with(pieces, _busy)):
+def _rounds(way: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
+    """As `way`; those at which others are at work come last, and are waited for."""
+    later = {}
+    for film_id, kind, content in way(_with(pieces, _busy)):
         if isinstance(content, BusyError):
             later[film_id] = pieces[film_id]
         else:
@@ -212,7 +213,7 @@ def _rounds(pieces: dict[str, tuple], jobs: int) -> Iterator[tuple]:
     if later:
         these = counted(len(later), "film")
         tqdm.write(f"another ingest is at work on {these}; waiting for it", file=sys.stderr)
-        yield from go(_with(later, _patient))
+        yield from way(_with(later, _patient))
 
 
 def _with(pieces: dict[str, tuple], waits: Callable) -> dict[str, tuple]:
