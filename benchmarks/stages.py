@@ -142,7 +142,7 @@ def by_channel(pictures: np.ndarray, flow: np.ndarray, moments: int) -> dict[str
 
 def run_ingest(film: Path, workspace: Workspace) -> None:
     """Make the parts of a film that do not stand yet."""
-    problems = stages.ingest_film(film, "film", workspace.root, stages.IngestSettings())
+    problems = stages.ingest_film(film, "film", workspace.root, stages.IngestSettings()).problems
     if problems:
         raise SystemExit(problems[0][2])
 

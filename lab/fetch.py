@@ -13,9 +13,11 @@ import html
 import math
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -30,7 +32,7 @@ from lab.credits import Cited, doubts
 from lab.edit import FilmEntry
 from lab.films import SUFFIXES, Credit, add_credit, credit_of
 from lab.store import Workspace
-from lab.video import FilmError
+from lab.video import FilmError, WriteError
 
 WIDTHS = (640, 1280)  # pixels: between them a film is neither small nor large
 UNTOLD = 480  # pixels: the width taken where none is told
@@ -165,6 +167,8 @@ def fetch_films(
     ------
     Halted
         If archive.org cannot be reached, or the disk is full.
+    WriteError
+        If the disk is full.
     """
     session, done, problems = session or open_session(), Fetched(), []
     asked = list(dict.fromkeys(items))
@@ -172,7 +176,7 @@ def fetch_films(
         head = f"{number}/{len(asked)} " if len(asked) > 1 else ""
         try:
             _fetch(session, workspace, one, head, done)
-        except Halted:
+        except (Halted, WriteError):
             raise
         except FilmError as error:
             problems.append((one, error.why))
@@ -251,17 +255,19 @@ def _fetch(session, workspace: Workspace, asked: str, head: str, done: Fetched) 
     plain = re.sub(r'[\\/:*?"<>|]', "_", file.name).lstrip(".")
     place = workspace.archive / identifier / plain
     part = place.with_name(f".{place.name}.{(file.sha1 or file.md5)[:8]}.part")
-    stands = place.exists()
-    if stands and place.stat().st_size != file.size:
-        raise FetchError(
-            asked, f"{place} is not what archive.org has; move it away to have that fetched."
-        )
-    if not stands:
-        _bring(session, file, part, head)
-    add_credit(place, _credit(item))  # before it has its name: no film stands without
-    if not stands:
-        part.replace(place)
-    (done.stood if stands else done.made).append(place)
+    said = f"{identifier}: another process fetches it; waiting until that is done"
+    with workspace.alone(f"fetch-{identifier}", partial(tqdm.write, said, file=sys.stderr)):
+        stands = place.exists()
+        if stands and place.stat().st_size != file.size:
+            raise FetchError(
+                asked, f"{place} is not what archive.org has; move it away to have that fetched."
+            )
+        if not stands:
+            _bring(session, file, part, head)
+        add_credit(place, _credit(item))  # before it has its name: no film stands without
+        if not stands:
+            part.replace(place)
+        (done.stood if stands else done.made).append(place)
 
 
 def _chosen(item: Item, name: str, notes: list[str]) -> File:

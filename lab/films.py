@@ -188,11 +188,13 @@ class Register:
     """
 
     def __init__(self, workspace: Workspace):
-        self.file = workspace.work / "films.json"
+        self.workspace, self.file = workspace, workspace.work / "films.json"
         known = read_json(self.file, {})
         known = known if isinstance(known, dict) else {}
         self.films: dict[str, dict] = known.get("films", {})
         self.seen: dict[str, list] = known.get("seen", {})
+        self._added: dict[str, tuple] = {}  # since it was read
+        self._read: dict[str, list] = {}
 
     def identify(self, path) -> str:
         """The `film_id` of a file."""
@@ -212,6 +214,7 @@ class Register:
             raise FilmError(path, "is no file, and no film.")
         film_id = fingerprint(path)
         self.seen[str(path)] = [film_id, told.st_size, told.st_mtime_ns]
+        self._read[str(path)] = self.seen[str(path)]
         return film_id
 
     def known(self, path) -> str | None:
@@ -274,9 +277,17 @@ class Register:
 
     def add(self, film_id: str, path, role: str) -> None:
         """Remember a film; one that is in the archive stays there when it is also a trailer."""
+        self._added[film_id] = path, role
         before = self.films.get(film_id, {})
         role = "archive" if before.get("role") == "archive" else role
         self.films[film_id] = {"path": os.path.realpath(path), "role": role}
 
     def save(self) -> None:
-        write_json(self.file, {"films": self.films, "seen": self.seen})
+        """Add what was learnt here to what stands by now: others may have learnt more."""
+        with self.workspace.alone(self.file.name):
+            now = Register(self.workspace)
+            now.seen |= self._read
+            for film_id, (path, role) in self._added.items():
+                now.add(film_id, path, role)
+            write_json(self.file, {"films": now.films, "seen": now.seen})
+        self.films, self.seen, self._added, self._read = now.films, now.seen, {}, {}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -14,14 +17,24 @@ from lab.apart import DiedError, spread
 from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
 from lab.films import Register, find_films, legible
-from lab.stages import IngestSettings, complete, damage, film_key, ingest_film
+from lab.language import counted
+from lab.stages import IngestSettings, Worked, complete, damage, film_key, ingest_film
 from lab.store import Workspace, read_json, write_json
 from lab.video import FilmError, WriteError
+
+PROBLEMS = "problems.json"
+
+
+class BusyError(Exception):
+    """Another ingest is at work on the film."""
 
 
 @dataclass
 class Report:
-    """What an ingest did: films worked on, films that stood already, and `problems`."""
+    """What an ingest did: films worked on, films that stood already, and `problems`.
+
+    A film on which another ingest worked at the same time stood already.
+    """
 
     made: list[str] = field(default_factory=list)
     stood: list[str] = field(default_factory=list)
@@ -37,6 +50,9 @@ def ingest(
     jobs: int = 1,
 ) -> Report:
     """Bring films into the workspace; what stands already is left alone.
+
+    Others may do the same at once: what they are at work on is left to them, and waited for when
+    all else is done.
 
     Parameters
     ----------
@@ -85,12 +101,12 @@ def ingest(
     register.save()
     sizes = {film_id: size for film_id, size, _ in register.seen.values() if film_id in todo}
     try:
-        for film_id, problems in _work(todo, sizes, workspace, settings, jobs):
+        for film_id, (made, problems) in _work(todo, sizes, workspace, settings, jobs):
             found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
             if complete(workspace, film_id, settings):
                 register.add(film_id, todo[film_id][0], role)
                 register.save()
-                report.made.append(film_id)
+                (report.made if made else report.stood).append(film_id)
     finally:
         workspace.sweep()  # what died left something half done
     report.problems = _problems(found)
@@ -140,8 +156,8 @@ def recut(
     else:
         save_correction(workspace, film_id, starts)
     path = Register(workspace).films[film_id]["path"]
-    problems = ingest_film(path, film_id, workspace.root, settings or IngestSettings())
-    lost = [why for _, stage, why, _ in problems if stage != "decode"]
+    done = ingest_film(path, film_id, workspace.root, settings or IngestSettings())
+    lost = [why for _, stage, why, _ in done.problems if stage != "decode"]
     if lost:
         raise FilmError(path, lost[0])
 
@@ -152,16 +168,17 @@ def _work(
     workspace: Workspace,
     settings: IngestSettings,
     jobs: int,
-) -> Iterator[tuple[str, list[tuple]]]:
-    """Films one by one, or `jobs` at once, largest first; with each its problems."""
+) -> Iterator[tuple[str, Worked]]:
+    """Films one by one, or `jobs` at once, largest first; with each what came of it."""
     order = sorted(todo, key=sizes.get, reverse=True) if jobs > 1 else list(todo)
     threads = max(1, torch.get_num_threads() // max(1, jobs))
     pieces = {
         film_id: (todo[film_id][0], film_id, workspace.root, settings, threads) for film_id in order
     }
+    way = partial(spread, _apart, jobs=jobs) if jobs else _here
     done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
     with _bar(sum(sizes.values())) as bar:
-        for film_id, kind, content in _here(pieces) if jobs < 1 else spread(_apart, pieces, jobs):
+        for film_id, kind, content in _rounds(way, pieces):
             share = 1.0
             if kind == "told":
                 stage[film_id], share = content
@@ -170,7 +187,7 @@ def _work(
             bar.update(now - done[film_id])
             done[film_id] = now
             if kind == "failed":
-                content = [_failed(todo[film_id][0], stage[film_id], content)]
+                content = Worked(False, [_failed(todo[film_id][0], stage[film_id], content)])
             if kind != "told":
                 yield film_id, content
 
@@ -182,16 +199,45 @@ def _bar(size: int) -> tqdm:
     )
 
 
+def _rounds(way: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
+    """As `way`; those at which others are at work come last, and are waited for."""
+    later = {}
+    for film_id, kind, content in way(_with(pieces, _busy)):
+        if isinstance(content, BusyError):
+            later[film_id] = pieces[film_id]
+        else:
+            yield film_id, kind, content
+    if later:
+        these = counted(len(later), "film")
+        tqdm.write(f"another ingest is at work on {these}; waiting for it", file=sys.stderr)
+        yield from way(_with(later, _patient))
+
+
+def _with(pieces: dict[str, tuple], waits: Callable) -> dict[str, tuple]:
+    return {film_id: (*args, waits) for film_id, args in pieces.items()}
+
+
+def _busy() -> None:
+    raise BusyError
+
+
+def _patient() -> None:
+    pass
+
+
 def _here(pieces: dict[str, tuple]) -> Iterator[tuple]:
     """As `lab.apart.spread`, in this process."""
-    for film_id, (*args, _) in pieces.items():
-        yield film_id, "done", ingest_film(*args)
+    for film_id, (*args, _, waits) in pieces.items():
+        try:
+            yield film_id, "done", ingest_film(*args, waits=waits)
+        except BusyError as error:
+            yield film_id, "failed", error
 
 
-def _apart(path, film_id, root, settings, threads: int, tell) -> list[tuple]:
+def _apart(path, film_id, root, settings, threads: int, waits, tell) -> Worked:
     """`ingest_film` in a process of its own."""
     torch.set_num_threads(threads)
-    return ingest_film(path, film_id, root, settings, tell)
+    return ingest_film(path, film_id, root, settings, tell, waits)
 
 
 def _failed(path: Path, stage: str, error: Exception) -> tuple:
@@ -211,7 +257,7 @@ def load_problems(workspace: Workspace) -> pd.DataFrame:
         `path`; `stage` (``open``, ``decode``, ``shots``, ``looks``); `what`, one sentence; `lost`,
         where known the stretches without a picture, pairs of seconds on the film's own clock.
     """
-    return _problems(read_json(workspace.work / "problems.json", []))
+    return _problems(read_json(workspace.work / PROBLEMS, []))
 
 
 def _problems(rows) -> pd.DataFrame:
@@ -220,7 +266,8 @@ def _problems(rows) -> pd.DataFrame:
 
 def _remember(workspace: Workspace, paths: list[str], problems: pd.DataFrame) -> None:
     """Replace what was said of these paths before; keep what was said of others."""
-    before = load_problems(workspace)
-    kept = before[~before.path.isin(paths)]
-    rows = [*kept.itertuples(index=False, name=None), *problems.itertuples(index=False, name=None)]
-    write_json(workspace.work / "problems.json", rows)
+    with workspace.alone(PROBLEMS):
+        before = load_problems(workspace)
+        kept = before[~before.path.isin(paths)]
+        both = (table.itertuples(index=False, name=None) for table in (kept, problems))
+        write_json(workspace.work / PROBLEMS, [*chain(*both)])

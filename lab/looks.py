@@ -6,6 +6,7 @@ encoder decodes no film again.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,7 +147,9 @@ def _thumbnails(folder: Path, proxy: Path, times, box: Box, shots, seen: _Seen) 
         for index, picture in enumerate(pictures, start):
             thumbnail = Image.fromarray(picture)
             thumbnail.thumbnail(THUMBNAIL)
-            thumbnail.save(folder / f"{index}.jpg", quality=85)
+            buffer = io.BytesIO()  # into a file Pillow may write the half, on a full disk
+            thumbnail.save(buffer, "JPEG", quality=85)
+            (folder / f"{index}.jpg").write_bytes(buffer.getvalue())
     return kinds
 
 

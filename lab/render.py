@@ -121,7 +121,8 @@ def render(
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if workspace is None:
-            place = tempfile.TemporaryDirectory(prefix=".lab-", dir=out.parent)
+            name = {"prefix": f".{out.name}.", "suffix": f".{os.getpid()}.part"}  # can be swept
+            place = tempfile.TemporaryDirectory(**name, dir=out.parent)
             workspace = Workspace(stack.enter_context(place))
         flat = check(edit, layout, out, workspace)
         if settings.seen:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -48,6 +49,13 @@ class IngestSettings(BaseModel):
     encoder: str = PACKAGED
 
 
+class Worked(NamedTuple):
+    """What came of a film: whether anything was made, and rows of the problems table."""
+
+    made: bool
+    problems: list[tuple]
+
+
 def film_key() -> str:
     return key_of("film", VERSION, cuts.VERSION, PROXY, channels.TRACE, motion.VERSION)
 
@@ -84,8 +92,9 @@ def ingest_film(
     root,
     settings: IngestSettings,
     progress: Callable[[str, float], object] = lambda stage, share: None,
-) -> list[tuple]:
-    """Make what is missing of one film's parts.
+    waits: Callable[[], object] = lambda: None,
+) -> Worked:
+    """Make what is missing of one film's parts; of several who ask for that, one does it.
 
     Parameters
     ----------
@@ -96,13 +105,34 @@ def ingest_film(
     settings : IngestSettings
     progress : callable
         Told the stage, and how much of the film is decoded, 0 to 1.
+    waits : callable
+        Called if another is at work on the film; what it raises goes up, else it is waited for.
+        The lock lies in the workspace: it holds on every machine that shares the folder.
 
     Returns
     -------
-    list of tuple
-        Rows of the problems table; empty when all went well.
+    Worked
+
+    Raises
+    ------
+    WriteError, EncoderError
     """
-    workspace, stage = Workspace(root), "decode"
+    workspace = Workspace(root)
+    with workspace.alone(film_id, waits):
+        missing = _missing(workspace, film_id, settings)
+        return Worked(missing, _worked(path, film_id, workspace, settings, progress))
+
+
+def _missing(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
+    try:
+        return not complete(workspace, film_id, settings)
+    except CutListError:  # which will be told
+        return True
+
+
+def _worked(path, film_id: str, workspace: Workspace, settings, progress) -> list[tuple]:
+    """Rows of the problems table; none when all went well."""
+    stage = "decode"
     try:
         progress(stage, 0.0)
         film = _part(workspace, "film", film_id, film_key(), _decode, path, progress)
@@ -128,6 +158,7 @@ def _part(
 ) -> Path:
     folder = workspace.part(stage, film_id, key)
     if not folder.exists():
+        workspace.clear(stage, film_id)
         with workspace.making(stage, film_id, key, **made_with) as scratch:
             make(scratch, *args)
     return folder

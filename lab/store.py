@@ -6,10 +6,15 @@ is written under a temporary name and renamed when complete, so that stopping at
 on, so that a changed parameter, version or film makes a new part and touches no other. A card in
 the part says what it holds, so that later damage is noticed, and how long it took; of two ingests
 of one film, all parts are alike byte for byte but for these seconds.
+
+Several processes may be at work here, on several machines that share the folder: what only one
+may do at a time is done under a lock, which the system lets go when its holder dies.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import json
 import os
@@ -17,15 +22,21 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from filelock import FileLock, Timeout
+from safetensors.numpy import load_file, save
+
+from lab.video import WriteError
 
 CARD = "part.json"
+LOCK = ".lock"
+POLL = 0.2  # seconds between two looks at a lock that another holds
+FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or what one may use of it
 # Names of what is in the making, by process: a part, a file, a video, one on its way to a size.
 MAKING = re.compile(r"\..*\.(\d+)-[0-9a-f]{6}|\..*\.(\d+)(?:\.part)?|\.(\d+)-.*", re.DOTALL)
 
@@ -75,32 +86,82 @@ class Workspace:
 
         What it was `made_with` stands on its card, for who looks at it later, and how long it
         took: seconds by the clock, and CPU-seconds of this process with all its threads.
+
+        Raises
+        ------
+        WriteError
+            If the disk is full.
         """
         final = self.part(stage, film_id, key)
         scratch = _aside(final)
-        scratch.mkdir(parents=True)
-        clock, cpu = time.perf_counter(), time.process_time()
         try:
-            yield scratch
-            took = {
-                "seconds": round(time.perf_counter() - clock, 3),
-                "cpu_seconds": round(time.process_time() - cpu, 3),
-            }
-            files = {file.name: digest(file) for file in sorted(scratch.iterdir())}
-            write_json(scratch / CARD, {"made_with": made_with, **took, "files": files})
-            try:
-                os.replace(scratch, final)
-            except OSError:
-                if not final.exists():  # another process may have been first: the same content
-                    raise
+            with room_for(final):
+                scratch.mkdir(parents=True)
+                clock, cpu = time.perf_counter(), time.process_time()
+                yield scratch
+                seconds, own = time.perf_counter() - clock, time.process_time() - cpu
+                took = {"seconds": round(seconds, 3), "cpu_seconds": round(own, 3)}
+                self._finish(scratch, final, {"made_with": made_with, **took})
+        except WriteError as error:  # it names a file in there, under a name that nobody knows
+            raise WriteError(final, error.why) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
+    @staticmethod
+    def _finish(scratch: Path, final: Path, card: dict) -> None:
+        files = {file.name: digest(file) for file in sorted(scratch.iterdir())}
+        write_json(scratch / CARD, {**card, "files": files})
+        try:
+            os.replace(scratch, final)
+        except OSError:
+            if not final.exists():  # another process may have been first: the same content
+                raise
+
+    @contextmanager
+    def alone(self, name: str, waits: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """While the block runs no other process, nor thread, is in one of this name.
+
+        Parameters
+        ----------
+        name : str
+            Such as a film's identifier, or a file of ``work/``.
+        waits : callable
+            Called once if another is there; what it raises goes up, else it is waited for.
+        """
+        path = self.work / f".{name}{LOCK}"
+        lock = FileLock(path, poll_interval=POLL)
+        with room_for(path):
+            self.work.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                waits()
+                lock.acquire()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink()  # while it is held: who waits sees that this one is gone
+            lock.release()
+
+    def clear(self, stage: str, film_id: str) -> None:
+        """Remove what was left half done of a film; for who is `alone` with it."""
+        for scratch in (self.work / stage).glob(f".{film_id}-*"):
+            _delete(scratch)
+
     def half_done(self) -> Iterator[tuple[Path, bool]]:
-        """What lies in the store in the making, and whether the process that makes it lives."""
-        for scratch in [*self.work.glob(".*"), *self.work.glob("*/.*")]:
+        """What lies in the store in the making, and whether the process that makes it lives.
+
+        That is one of this machine, or one of any that holds the lock; locks are told of as well.
+        """
+        found = [*self.work.glob(".*"), *self.work.glob("*/.*")]  # first: what is made now is held
+        locks = {lock: not _free(lock) for lock in self.work.glob(f".*{LOCK}")}
+        yield from locks.items()
+        held = [lock.name.removesuffix(LOCK) for lock, lives in locks.items() if lives]
+        for scratch in found:
             if name := MAKING.fullmatch(scratch.name):
-                yield scratch, _alive(int(next(filter(None, name.groups()))))
+                lives = _alive(int(next(filter(None, name.groups()))))
+                yield scratch, lives or scratch.name.startswith(tuple(held))
 
     def sweep(self) -> None:
         """Remove what processes that no longer live left half done."""
@@ -110,6 +171,8 @@ class Workspace:
 
     def remove(self, path: Path) -> None:
         """Take something out of the store; stopped half way, its name shows nothing half."""
+        if path.suffix == LOCK:  # another may hold it by now
+            return _delete(path)
         scratch = _aside(path)
         os.replace(path, scratch)
         _delete(scratch)
@@ -121,10 +184,39 @@ def _aside(path: Path) -> Path:
 
 
 def _delete(path: Path) -> None:
-    if path.is_dir():
+    if path.suffix == LOCK:
+        with suppress(OSError), FileLock(path, blocking=False):
+            path.unlink(missing_ok=True)
+    elif path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _free(lock: Path) -> bool:
+    """Whether nobody holds a lock any more."""
+    try:
+        with FileLock(lock, blocking=False):
+            return True
+    except Timeout:
+        return False
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Say in one sentence that the disk takes no more of `path`.
+
+    Raises
+    ------
+    WriteError
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        why = f"could not be written ({error.strerror}); make room, and run it again."
+        raise WriteError(path, why) from error
 
 
 def digest(path: Path) -> str:
@@ -145,11 +237,11 @@ def whole(part: Path) -> bool | None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Remove what processes that no longer live left half done of one file."""
-    for scratch in path.parent.glob(f".{path.name}.*.part"):
+    """Remove what processes that no longer live left half done of one file, beside it."""
+    for scratch in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         pid = scratch.name.split(".")[-2]
         if pid.isdigit() and not _alive(int(pid)):
-            scratch.unlink(missing_ok=True)
+            _delete(scratch)
 
 
 def _alive(pid: int) -> bool:
@@ -173,12 +265,19 @@ def key_of(*depends, size: int = 4) -> str:
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file so that its name never shows half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that its name never shows half of it.
+
+    Raises
+    ------
+    WriteError
+        If the disk is full.
+    """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        scratch.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(scratch, path)
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch.write_bytes(data.encode() if isinstance(data, str) else data)
+            os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
 
@@ -205,7 +304,8 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Arrays by name, as safetensors: data, never code."""
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    # Not by `save_file`, whose errors do not tell a full disk from others.
+    path.write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

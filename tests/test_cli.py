@@ -1,6 +1,8 @@
 """The `lab` command: the whole way on a folder of films, and what it says when it cannot."""
 
+import os
 import shutil
+import sys
 
 import numpy as np
 import opentimelineio as otio
@@ -320,3 +322,17 @@ def test_edits_go_on_working_when_their_films_move(house, tmp_path, capsys):
     said = capsys.readouterr()
     assert "0 films found again" in said.out and "1 still missing" in said.out
     assert "teaser.mp4" in said.err
+
+
+def test_an_interrupted_command_says_so_and_ends_at_once(monkeypatch, capsys):
+    def doctor(args):
+        print("half a line", end="")
+        raise KeyboardInterrupt
+
+    ended = []
+    monkeypatch.setattr(cli.verbs, "doctor", doctor)
+    monkeypatch.setattr(os, "_exit", lambda status: ended.append((status, capsys.readouterr())))
+    monkeypatch.setattr(sys, "argv", ["lab", "doctor"])
+    cli.main()
+    ((status, said),) = ended
+    assert status == 130 and said.out == "half a line" and "run it again to go on" in said.err

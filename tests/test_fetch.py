@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -463,6 +464,30 @@ fetch.fetch_films(store.Workspace({str(workspace.root)!r}), ["one"], session)
     assert film.read_bytes() == FILM
     (begun,) = archive.asked("/0/items/")
     assert int(begun[6:-1]) >= PIECE
+
+
+def test_two_at_once_fetch_an_item_once(archive, workspace, monkeypatch):
+    archive.add("one", {"one.mp4": FILM})
+    archive.wrong["/0/items/one/one.mp4"] = [("stall", 3 * PIECE)]
+    said, waiting = [], threading.Event()
+
+    def tell(sentence, **_):
+        said.append(sentence)
+        archive.stall.set()
+
+    monkeypatch.setattr(fetch.tqdm, "write", tell)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(fetch_films, workspace, ["one"])
+        while not first.done() and not list(workspace.archive.rglob("*.part")):
+            waiting.wait(0.05)
+        second = fetch_films(workspace, ["one"])
+        (film,) = first.result().made
+    assert said == ["one: another process fetches it; waiting until that is done"]
+    assert (second.made, second.stood) == ([], [film]) and film.read_bytes() == FILM
+    begun = archive.asked("/0/items/")
+    assert len(begun) == 2 and int(begun[1][6:-1]) >= PIECE
+    assert in_archive(workspace) == ["credits.csv", "one.mp4"]
+    assert not list(workspace.work.iterdir())
 
 
 def test_a_collection_is_looked_through(archive, workspace, capsys):

@@ -95,6 +95,26 @@ def test_a_film_of_the_archive_stays_there_when_it_is_a_trailer_too(tmp_path):
         assert register.films["abc"]["role"] == expected
 
 
+def test_what_two_learn_at_once_is_kept_of_both(tmp_path):
+    workspace = Workspace(tmp_path / "data")
+    one, two = Register(workspace), Register(workspace)
+    both = put(tmp_path / "both.mp4", b"both")
+    for name, register, role in (("one", one, "archive"), ("two", two, "trailer")):
+        path = put(tmp_path / f"{name}.mp4", name.encode())
+        register.add(name, path, role)
+        register.add(register.identify(both), both, role)
+        register.identify(path)
+    one.save()
+    two.save()
+    known = Register(workspace)
+    roles = {film_id: known.films[film_id]["role"] for film_id in known.films}
+    assert roles == {"one": "archive", fingerprint(both): "archive", "two": "trailer"}
+    assert len(known.seen) == 3
+    assert (two.films, two.seen) == (known.films, known.seen)
+    one.save()  # nothing new: what the other added stays
+    assert Register(workspace).films == known.films == one.films
+
+
 def test_folders_are_searched_to_their_depth(tmp_path):
     wanted = [
         put(tmp_path / name)

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from fractions import Fraction
 
@@ -15,6 +17,7 @@ import pytest
 from lab import ingest, looks, stages, tables, video
 from lab.films import Register
 from lab.ingest import load_problems
+from lab.inventory import prune
 from lab.sample import numbered_film, read_number
 from lab.stages import IngestSettings
 from lab.store import CARD, Workspace, read_json
@@ -145,7 +148,8 @@ def test_another_encoder_never_opens_the_film(films, tmp_path, counting, monkeyp
     opened = []
     monkeypatch.setattr(video, "Reader", lambda path, **more: opened.append(path))
     another = IngestSettings(encoder="another")
-    assert stages.ingest_film(film, film_id, workspace.root, another) == []
+    assert stages.ingest_film(film, film_id, workspace.root, another) == (True, [])
+    assert stages.ingest_film(film, film_id, workspace.root, another) == (False, [])
     assert stages.complete(workspace, film_id, another)
     assert not opened and counting.seen == 2 * 4 * 3
     assert len(load_archive(workspace, another).shots) == 4
@@ -247,24 +251,123 @@ def test_a_full_disk_ends_with_one_sentence_and_no_half_part(
 
 
 @pytest.mark.long
-def test_killed_at_any_moment_and_run_again_the_store_is_the_same(films, tmp_path):
+def test_stopped_at_any_moment_and_run_again_the_store_is_the_same(films, tmp_path):
     command = [sys.executable, "-m", "lab.cli", "ingest", str(films), "--work"]
     subprocess.run([*command, str(tmp_path / "calm")], check=True, capture_output=True)
     calm = contents(tmp_path / "calm" / "work")
-    rng = np.random.default_rng(7)
-    for round_ in range(3):
-        work = tmp_path / f"killed{round_}"
-        for kind in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
-            process = subprocess.Popen(
-                [*command, str(work)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            # From the first imports to the last part: wherever it happens to be.
-            time.sleep(rng.uniform(1.5, 9))
-            process.send_signal(kind)
-            process.wait(timeout=60)
-        subprocess.run([*command, str(work)], check=True, capture_output=True)
-        assert contents(work / "work") == calm
-        assert not list((work / "work").glob("*/.*"))
+    rng, work = np.random.default_rng(7), tmp_path / "stopped"
+    for kind in (signal.SIGINT, signal.SIGKILL, signal.SIGINT):
+        process = subprocess.Popen(
+            [*command, str(work)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # From the first imports to the last part: wherever it happens to be.
+        time.sleep(rng.uniform(1.5, 9))
+        process.send_signal(kind)
+        process.wait(timeout=60)
+    subprocess.run([*command, str(work)], check=True, capture_output=True)
+    assert contents(work / "work") == calm
+    assert not list((work / "work").glob("*/.*"))
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+def test_what_another_is_at_work_on_comes_last_and_is_not_done_twice(
+    finishes, films, tmp_path, counting, monkeypatch
+):
+    workspace, paths = Workspace(tmp_path), sorted(films.glob("*.mp4"))
+    held, told, said = threading.Event(), threading.Event(), []
+    first = Register(workspace).identify(paths[0])
+
+    def another():
+        with workspace.alone(first):
+            held.set()
+            told.wait(60)
+            if finishes:
+                stages._worked(paths[0], first, workspace, IngestSettings(), lambda *_: None)
+
+    def tell(sentence, **_):
+        said.append((sentence, [*workspace.work.glob(f"film/{first}*")], counting.seen))
+        told.set()
+
+    monkeypatch.setattr(ingest.tqdm, "write", tell)
+    thread = threading.Thread(target=another)
+    thread.start()
+    assert held.wait(60)
+    report = ingest.ingest(paths, workspace, jobs=0)
+    thread.join()
+    # By then the others were made, and this one was not begun.
+    assert said == [("another ingest is at work on 1 film; waiting for it", [], (3 + 2) * 3)]
+    assert (report.stood, len(report.made)) == (([first], 2) if finishes else ([], 3))
+    assert counting.seen == (4 + 3 + 2) * 3 and len(load_archive(workspace).films) == 3
+    assert not list(workspace.work.rglob(".*"))
+
+
+ALL = {"film", "shots", "looks"}
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "value", "renewed"),
+    [
+        ("lab.stages", "VERSION", 1000, ALL),
+        ("lab.cuts", "VERSION", 1000, ALL),
+        ("lab.motion", "VERSION", 1000, ALL),
+        ("lab.stages", "PROXY", stages.PROXY | {"crf": "30"}, ALL),
+        ("lab.shots", "VERSION", 1000, {"shots", "looks"}),
+        ("lab.stages", "VERSIONS", (*looks.VERSIONS, 1000), {"looks"}),
+    ],
+)
+def test_what_is_made_otherwise_now_is_made_again_and_nothing_else(
+    where, what, value, renewed, films, tmp_path, counting, monkeypatch
+):
+    workspace = Workspace(tmp_path)
+    ingest.ingest([films / "c.mp4"], workspace, jobs=0)
+    before = contents(workspace.work)
+    monkeypatch.setattr(f"{where}.{what}", value)
+    report = ingest.ingest([films / "c.mp4"], workspace, jobs=0)
+    after = contents(workspace.work)
+    assert len(report.made) == 1 and before.items() <= after.items()
+    assert {name.partition("/")[0] for name in after.keys() - before.keys()} == renewed
+    assert counting.seen == 2 * 2 * 3
+    monkeypatch.undo()  # and back: both stand
+    assert ingest.ingest([films / "c.mp4"], workspace, jobs=0).made == []
+    assert contents(workspace.work) == after
+
+
+def test_a_film_that_changed_is_made_anew_and_no_other(films, tmp_path, counting):
+    for name in "ab":
+        shutil.copy(films / f"{name}.mp4", tmp_path)
+    workspace, paths = Workspace(tmp_path / "data"), sorted(tmp_path.glob("*.mp4"))
+    old, other = ingest.ingest(paths, workspace, jobs=0).made
+    before, seen = contents(workspace.work), counting.seen
+    shutil.copy(films / "c.mp4", paths[0])
+    report = ingest.ingest(paths, workspace, jobs=0)
+    assert report.stood == [other] and len(report.made) == 1 and report.made != [old]
+    assert counting.seen == seen + 2 * 3
+    after = contents(workspace.work)
+    new = {name for name in after.keys() - before.keys()}
+    assert new and all(report.made[0] in name for name in new)
+    kept = {name: digest for name, digest in before.items() if "/" in name}
+    assert kept.items() <= after.items()
+    assert set(prune(workspace).film_id) == {old}  # what was, nobody needs any more
+
+
+def test_a_corrected_cut_sees_that_film_anew_and_decodes_nothing(films, tmp_path, counting):
+    workspace, paths = Workspace(tmp_path), [films / "b.mp4", films / "c.mp4"]
+    film_id, _ = ingest.ingest(paths, workspace, jobs=0).made
+    before = contents(workspace.work)
+    ingest.recut(workspace, film_id, [0.0, 1.5])
+    new = contents(workspace.work).keys() - before.keys()
+    assert {name[: name.index("-")] for name in new} == {f"shots/{film_id}", f"looks/{film_id}"}
+
+
+def test_leftovers_by_this_number_of_a_process_before_go_with_the_film(films, tmp_path, counting):
+    # In a container every process has the number that it had before it was killed.
+    workspace, path = Workspace(tmp_path), films / "c.mp4"
+    film_id = Register(workspace).identify(path)
+    left = workspace.work / "film" / f".{film_id}-12345678.{os.getpid()}-abcdef"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    assert len(ingest.ingest([path], workspace, jobs=0).made) == 1
+    assert not left.exists()
 
 
 def test_leftovers_of_the_living_are_left_alone(tmp_path):

@@ -37,8 +37,8 @@ def workspace(made, tmp_path):
     """A copy of it; its films lie where they lay."""
     shutil.copytree(made, tmp_path / "data")
     workspace = Workspace(tmp_path / "data")
+    (workspace.work / "films.json").unlink()
     register = Register(workspace)
-    register.films, register.seen = {}, {}
     for path in sorted(workspace.archive.iterdir()):
         register.add(register.identify(path), path, "archive")
     register.save()

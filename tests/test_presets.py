@@ -1,6 +1,9 @@
 """Every layout shows the right frame in every panel; sound is right to the sample."""
 
 import json
+import signal
+import subprocess
+import sys
 from fractions import Fraction
 from itertools import pairwise
 
@@ -472,6 +475,45 @@ def test_a_limit_that_leaves_no_room_is_told(films, tmp_path):
     with pytest.raises(WriteError, match=r"do not go into 0\.00 MB; allow 0\.\d+ MB at least"):
         render(made(films), tmp_path / "out.mp4", max_mb=0.004, settings=RenderSettings(**QUICK))
     assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, sys
+from lab.edit import load_edit
+from lab.presets import RenderSettings
+from lab.render import render
+from lab.store import Workspace
+from lab.video import joining
+
+def dies(frames, **_):  # in the midst of the second pass, without a word
+    for index, frame in enumerate(frames):
+        if len(passes) == 2 and index == 20:
+            os.kill(os.getpid(), 9)
+        yield frame
+
+passes, share = [], joining._two
+joining._two = lambda *args: passes.append(args) or share(*args)
+joining.tqdm = dies
+edit, out, *work = sys.argv[1:]
+settings = RenderSettings(speed="ultrafast", crf=23)
+kept = Workspace(*work) if work else None
+render(load_edit(edit), out, settings=settings, max_mb=0.3, workspace=kept)
+"""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_a_killed_fit_to_size_left_goes_with_the_next(kept, films, tmp_path):
+    folder, work = tmp_path / "videos", Workspace(tmp_path / "data")
+    edit, out = films[0] / "killed.yaml", folder / "[a] film.mp4"
+    made(films).save(edit)
+    words = [KILLED, str(edit), str(out), *([str(work.root)] if kept else [])]
+    assert subprocess.run([sys.executable, "-c", *words]).returncode == -signal.SIGKILL
+    left = list(folder.iterdir())
+    assert left and all(path.name.startswith(f".{out.name}.") for path in left)
+    assert not kept or any(work.half_done())
+    again = RenderSettings(**QUICK)
+    render(made(films), out, settings=again, workspace=work if kept else None)
+    assert list(folder.iterdir()) == [out] and not any(work.half_done())
 
 
 def bursts(times, length, rate=48000):

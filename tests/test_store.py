@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from lab import store
 from lab.store import Workspace, key_of, read_json, write_json, write_whole
+from lab.video import WriteError
 
 
 def everything(folder):
@@ -56,13 +58,17 @@ def test_a_part_that_another_finished_first_stands(tmp_path):
     assert everything(workspace.work) == ["film", *["film/f1-k1", *_in(final, "by", store.CARD)]]
 
 
-def test_a_rename_that_fails_is_told(tmp_path, monkeypatch):
-    def full(*paths):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(("number", "kind"), [(28, WriteError), (122, WriteError), (5, OSError)])
+def test_a_rename_that_fails_is_told(tmp_path, monkeypatch, number, kind):
+    def fails(*paths):
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(store.os, "replace", full)
-    with pytest.raises(OSError, match="No space"), Workspace(tmp_path).making("film", "f", "k"):
+    monkeypatch.setattr(store.os, "replace", fails)
+    making = Workspace(tmp_path).making("film", "f", "k")
+    with pytest.raises(kind, match=os.strerror(number)) as told, making:
         pass
+    # Of the part, not of what is under a name that nobody knows.
+    assert number == 5 or told.value.path == str(tmp_path / "work" / "film" / "f-k")
     assert everything(tmp_path / "work") == ["film"]
 
 
@@ -146,6 +152,84 @@ def test_all_that_is_left_half_done_is_known_by_its_name(tmp_path, name):
     assert {lives for _, lives in workspace.half_done()} == {True, False}
     workspace.sweep()
     assert set(path.parent.iterdir()) - {workspace.work / "films.json"} == {path, whole}
+
+
+HOLDS = """
+import sys, time
+from lab.store import Workspace
+with Workspace(sys.argv[1]).alone("0123456789ab"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_holds_is_waited_for_and_ends_with_its_holder(tmp_path):
+    workspace = Workspace(tmp_path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    lock = workspace.work / ".0123456789ab.lock"
+    # Made on another machine, where processes have other numbers: it lives as the lock is held.
+    scratch = workspace.work / "film" / f".0123456789ab-k.{dead()}-abcdef"
+    stranger = workspace.work / "film" / f".ba9876543210-k.{dead()}-abcdef"
+    for path in (scratch, stranger):
+        path.mkdir(parents=True)
+    assert dict(workspace.half_done()) == {lock: True, scratch: True, stranger: False}
+    workspace.sweep()
+    workspace.remove(lock)
+    assert lock.exists() and scratch.exists() and not stranger.exists()
+
+    def busy():
+        raise LookupError
+
+    with pytest.raises(LookupError), workspace.alone("0123456789ab", busy):
+        pass
+    waited = []
+
+    def waits():
+        waited.append(holder.poll())
+        holder.kill()
+
+    with workspace.alone("another", busy), workspace.alone("0123456789ab", waits):
+        assert waited == [None] and holder.wait() == -9
+    holder.stdout.close()
+    assert dict(workspace.half_done()) == {scratch: False}
+
+
+def dead():
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_lock_of_the_dead_is_swept(tmp_path):
+    workspace = Workspace(tmp_path)
+    code = HOLDS.replace("time.sleep(60)", "import os; os._exit(9)")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.DEVNULL)
+    lock = workspace.work / ".0123456789ab.lock"
+    assert dict(workspace.half_done()) == {lock: False}
+    workspace.sweep()
+    assert everything(workspace.work) == []
+
+
+def test_of_many_one_at_a_time_is_alone(tmp_path):
+    workspace, inside, most = Workspace(tmp_path), [], []
+
+    def comes(number):
+        for _ in range(20):
+            with workspace.alone("films.json"):
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+
+    threads = [threading.Thread(target=comes, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 80 and everything(workspace.work) == []
 
 
 def test_sweep_of_an_empty_place_does_nothing(tmp_path):

@@ -44,6 +44,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         print(f"\nlab: interrupted; {args.interrupted}", file=sys.stderr)
+        if argv is None:  # the command: to take the interpreter apart would last longer than this
+            sys.stdout.flush()
+            os._exit(130)
         return 130
     except KNOWN as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -51,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"lab: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"lab: {place}{error.strerror or error}", file=sys.stderr)
     return 1
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from lab.language import counted
 from lab.likeness import WAYS, Weights
+from lab.store import room_for
 
 
 class UsageError(Exception):
@@ -115,7 +116,8 @@ def ends_in(name: str, *known: str) -> None:
 def shown(table, out: str | None, what: str, columns: list[str]) -> str:
     columns = [name for name in columns if not table[name].isna().all() or not len(table)]
     if out:
-        table.to_csv(out, index=False)
+        with room_for(Path(out)):
+            table.to_csv(out, index=False)
         return f"{counted(len(table), what)} -> {out}"
     if len(table):
         print(table[columns].to_string(index=False))

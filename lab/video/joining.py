@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -147,11 +148,13 @@ def shrink(source, path, most: int, options: dict[str, str]) -> bool:
         If the limit leaves no room for a picture.
     """
     path, info = Path(path), probe(source)
-    scratch = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    log = path.with_name(f".{path.stem}.{os.getpid()}.log")
+    folder = part_of(path)  # x264 writes what it learnt in the first pass beside its log
+    scratch, log = folder / "video.mp4", folder / "passes.log"
     frames = sum(1 for _ in _packets(source))
     heard, beside, rate = _shares(path, info.duration, frames, info.has_audio, most)
     try:
+        with telling(path, folder):
+            folder.mkdir()
         _pass(source, scratch, {**options, **_two(1, rate, log)}, heard, frames)
         for _ in range(TRIES):
             _pass(source, scratch, {**options, **_two(2, rate, log)}, heard, frames)
@@ -163,9 +166,10 @@ def shrink(source, path, most: int, options: dict[str, str]) -> bool:
             why = f"takes {size / 1e6:.2f} MB at least; allow that much, or show less."
             raise WriteError(path, why)
         os.replace(scratch, path)
+    except WriteError as error:  # of the path, not of what is under a name that nobody knows
+        raise WriteError(path, error.why) from error
     finally:
-        for left in (scratch, *log.parent.glob(f"{log.name}*")):
-            left.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return size >= 0.9 * most
 
 

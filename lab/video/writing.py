@@ -33,7 +33,8 @@ def telling(path: Path, part: Path):
     try:
         yield
     except OSError as error:  # FFmpeg's errors of the disk are OSErrors too
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         why = f"could not be written ({cause(error)}); check the folder and the disk."
         raise WriteError(path, why) from error
 
