@@ -23,9 +23,13 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
+from lab.video import HOST, maker
+
 CARD = "part.json"
-# Names of what is in the making, by process: a part, a file, a video, one on its way to a size.
-MAKING = re.compile(r"\..*\.(\d+)-[0-9a-f]{6}|\..*\.(\d+)(?:\.part)?|\.(\d+)-.*", re.DOTALL)
+# Names of what is in the making, by process and machine: a part, a file, a video, one on its way
+# to a size.
+MAKER = r"(\d+)@(\w+)"
+MAKING = re.compile(rf"\..*\.{MAKER}(?:-[0-9a-f]{{6}}|\.part)?|\.{MAKER}-.*", re.DOTALL)
 
 
 class Workspace:
@@ -74,7 +78,7 @@ class Workspace:
         What it was `made_with` stands on its card, for who looks at it later.
         """
         final = self.part(stage, film_id, key)
-        scratch = _aside(final)
+        scratch = aside(final)
         scratch.mkdir(parents=True)
         try:
             yield scratch
@@ -88,28 +92,31 @@ class Workspace:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def half_done(self) -> Iterator[tuple[Path, bool]]:
-        """What lies in the store in the making, and whether the process that makes it lives."""
+    def half_done(self) -> Iterator[tuple[Path, bool | None]]:
+        """What lies in the store in the making, and whether the process that makes it lives.
+
+        None where that is one of another machine, of which nothing is known here.
+        """
         for scratch in [*self.work.glob(".*"), *self.work.glob("*/.*")]:
-            if name := MAKING.fullmatch(scratch.name):
-                yield scratch, _alive(int(next(filter(None, name.groups()))))
+            if MAKING.fullmatch(scratch.name):
+                yield scratch, _lives(scratch)
 
     def sweep(self) -> None:
-        """Remove what processes that no longer live left half done."""
+        """Remove what processes of this machine that no longer live left half done."""
         for scratch, lives in self.half_done():
-            if not lives:
+            if lives is False:
                 _delete(scratch)
 
     def remove(self, path: Path) -> None:
         """Take something out of the store; stopped half way, its name shows nothing half."""
-        scratch = _aside(path)
+        scratch = aside(path)
         os.replace(path, scratch)
         _delete(scratch)
 
 
-def _aside(path: Path) -> Path:
+def aside(path: Path) -> Path:
     """A name beside `path` under which this process may make it, or take it apart."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}")
+    return path.with_name(f".{path.name}.{maker()}-{uuid.uuid4().hex[:6]}")
 
 
 def _delete(path: Path) -> None:
@@ -137,16 +144,19 @@ def whole(part: Path) -> bool | None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Remove what processes that no longer live left half done of one file."""
+    """Remove what processes of this machine that no longer live left half done of one file."""
     for scratch in path.parent.glob(f".{path.name}.*.part"):
-        pid = scratch.name.split(".")[-2]
-        if pid.isdigit() and not _alive(int(pid)):
+        if MAKING.fullmatch(scratch.name) and _lives(scratch) is False:
             scratch.unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def _lives(scratch: Path) -> bool | None:
+    """Whether the process lives that its name says is making this; None of another machine."""
+    pid, host = filter(None, MAKING.fullmatch(scratch.name).groups())
+    if host != HOST:
+        return None
     try:
-        os.kill(pid, 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -167,7 +177,7 @@ def key_of(*depends, size: int = 4) -> str:
 def write_whole(path: Path, data: str | bytes) -> None:
     """Write a file so that its name never shows half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{maker()}")
     try:
         scratch.write_bytes(data.encode() if isinstance(data, str) else data)
         os.replace(scratch, path)
