@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata as metadata
+import logging
 import os
 import pickle
 import platform
@@ -66,20 +67,30 @@ def reach(address: str, root, films: Iterable = ()) -> Iterator[Callable]:
         If nobody answers, there is no worker, or one does not see what it must or has other
         versions of what is installed.
     """
-    client = _client(address)
     sign = aside(Path(root).absolute() / "work" / "cluster")
+    with _quiet(), _client(address) as client:
+        try:
+            sign.parent.mkdir(parents=True, exist_ok=True)
+            sign.touch()
+            films = [os.path.abspath(film) for film in films]
+            films = [film for film in films[:: len(films) // SAMPLED + 1] if os.path.exists(film)]
+            _check(client, address, [str(sign), *films])
+            yield partial(_spread, client, address, str(sign))
+        finally:
+            sign.unlink(missing_ok=True)
+            if client.status == "running":
+                client.run(_stop, _asker(client), on_error="ignore")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing is printed by Dask: what goes wrong is told in a sentence."""
+    log = logging.getLogger("distributed.client")
+    log.disabled = True
     try:
-        sign.parent.mkdir(parents=True, exist_ok=True)
-        sign.touch()
-        films = [os.path.abspath(film) for film in films]
-        films = [film for film in films[:: len(films) // SAMPLED + 1] if os.path.exists(film)]
-        _check(client, address, [str(sign), *films])
-        yield partial(_spread, client, address, str(sign))
+        yield
     finally:
-        sign.unlink(missing_ok=True)
-        if client.status == "running":
-            client.run(_stop, client.id, on_error="ignore")
-        client.close()
+        log.disabled = False
 
 
 def _client(address: str):
@@ -156,14 +167,15 @@ def _spread(
 ) -> Iterator[tuple]:
     """As `lab.apart.spread`."""
     news, waiting, running = queue.SimpleQueue(), list(reversed(pieces)), {}
-    client.subscribe_topic(client.id, lambda event: _said(news, *event[1]))
+    asker = _asker(client)
+    client.subscribe_topic(asker, lambda event: _said(news, *event[1]))
     while waiting or running:
         # No more at once than there are threads: who waits behind a piece that kills its worker
         # would be blamed with it.
-        while waiting and len(running) < max(1, sum(client.nthreads().values())):
+        while waiting and len(running) < max(1, _threads(client, address)):
             name = waiting.pop()
-            asked = client.id, name, pickle.dumps((function, pieces[name])), sign, _versions()
-            running[name] = client.submit(_do, *asked, key=f"{name}-{client.id}", pure=False)
+            asked = asker, name, pickle.dumps((function, pieces[name])), sign, _versions()
+            running[name] = client.submit(_do, *asked, key=f"{name} {asker}", pure=False)
             running[name].add_done_callback(partial(_ended, news, name))
         try:
             name, kind, content = news.get(timeout=LOOK)
@@ -174,6 +186,24 @@ def _spread(
         elif name not in running:  # it said so before it ended, and was overtaken
             continue
         yield name, kind, content
+
+
+def _asker(client) -> str:
+    """Who asks, and under which heading workers say how far they are."""
+    return f"lab-{client.id}"
+
+
+def _threads(client, address: str) -> int:
+    """Of all workers together."""
+    try:
+        return sum(client.nthreads().values())
+    except OSError:
+        raise _gone(address) from None
+
+
+def _gone(address: str) -> ClusterError:
+    why = "the scheduler has gone; start it, and run this again to go on."
+    return ClusterError(f"{address}: {why}")
 
 
 def _said(news: queue.SimpleQueue, name: str, *words) -> None:
@@ -189,10 +219,11 @@ def _end(future, address: str) -> tuple:
     from distributed import KilledWorker
 
     if future.status == "finished":
-        return pickle.loads(future.result())
+        end = pickle.loads(future.result())
+        future.release()  # or it would be done once more if the worker that keeps it is killed
+        return end
     if future.status == "cancelled":
-        why = "the scheduler has gone; start it, and run this again to go on."
-        raise ClusterError(f"{address}: {why}")
+        raise _gone(address)
     error = future.exception()
     if isinstance(error, KilledWorker):
         times = error.allowed_failures + 1

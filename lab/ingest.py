@@ -76,8 +76,11 @@ def ingest(
     """
     paths, settings = list(map(Path, paths)), settings or IngestSettings()
     workspace.sweep()
-    with _way(workspace, paths, jobs, dask) as way:
-        return _ingest(paths, workspace, settings, role, math.inf if dask else jobs, way)
+    try:
+        with _way(workspace, paths, jobs, dask) as way:
+            return _ingest(paths, workspace, settings, role, math.inf if dask else jobs, way)
+    finally:
+        workspace.sweep()  # what died left something half done
 
 
 @contextmanager
@@ -118,15 +121,12 @@ def _ingest(
             todo.setdefault(film_id, []).append(path)
     register.save()
     sizes = {film_id: size for film_id, size, _ in register.seen.values() if film_id in todo}
-    try:
-        for film_id, problems in _work(todo, sizes, workspace, settings, jobs, way):
-            found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
-            if complete(workspace, film_id, settings):
-                register.add(film_id, todo[film_id][0], role)
-                register.save()
-                report.made.append(film_id)
-    finally:
-        workspace.sweep()  # what died left something half done
+    for film_id, problems in _work(todo, sizes, workspace, settings, jobs, way):
+        found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
+        if complete(workspace, film_id, settings):
+            register.add(film_id, todo[film_id][0], role)
+            register.save()
+            report.made.append(film_id)
     report.problems = _problems(found)
     _remember(workspace, list(map(legible, paths)), report.problems)
     return report
