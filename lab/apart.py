@@ -103,12 +103,28 @@ _serving = False  # whether this is a process apart
 _free: list[Helper] = []  # with nothing to do: the next work finds one that has started already
 
 
+@contextlib.contextmanager
+def borrowed() -> Iterator[Helper]:
+    """A helper that has nothing else to do; whoever borrows next finds it started already."""
+    helper = _taken()
+    try:
+        yield helper
+    finally:
+        _free.append(helper)
+
+
+def end_free(but: int = 0) -> None:
+    """End the helpers that have nothing to do, `but` so many."""
+    with contextlib.suppress(IndexError):  # others take of them at the same time
+        while len(_free) > but:
+            _free.pop().end()
+
+
 def _taken() -> Helper:
-    while _free:
-        helper = _free.pop()
-        if helper.alive:
-            return helper
-        helper.end()
+    with contextlib.suppress(IndexError):
+        while not (helper := _free.pop()).alive:
+            helper.end()
+        return helper
     return Helper()
 
 
@@ -135,18 +151,17 @@ def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterat
     news, busy, over = queue.SimpleQueue(), set(), threading.Event()
 
     def work(name: str) -> None:
-        helper = _taken()
-        busy.add(helper)
-        try:
-            if over.is_set():
-                return
-            said = partial(_say, news, name)
-            end = "done", helper.call(function, *pieces[name], tell=said)
-        except Exception as error:
-            end = "failed", error
-        finally:
-            busy.discard(helper)
-            _free.append(helper)
+        with borrowed() as helper:
+            busy.add(helper)
+            try:
+                if over.is_set():
+                    return
+                said = partial(_say, news, name)
+                end = "done", helper.call(function, *pieces[name], tell=said)
+            except Exception as error:
+                end = "failed", error
+            finally:
+                busy.discard(helper)
         news.put((name, *end))
 
     pool, left = ThreadPoolExecutor(jobs), len(pieces)
@@ -163,8 +178,7 @@ def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterat
         for helper in list(busy):
             helper.process.kill()
             helper.process.wait()
-        while len(_free) > 1:
-            _free.pop().end()
+        end_free(but=1)
 
 
 def _say(news: queue.SimpleQueue, name: str, *words) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -14,6 +16,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lab.apart import DiedError, spread
+from lab.cluster import ClusterError, reach
 from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
 from lab.films import Register, find_films, legible
@@ -48,6 +51,7 @@ def ingest(
     *,
     role: str = "archive",
     jobs: int = 1,
+    dask: str = "",
 ) -> Report:
     """Bring films into the workspace; what stands already is left alone.
 
@@ -65,6 +69,9 @@ def ingest(
     jobs : int
         Films worked on at once, each in a process of its own: a decoder that dies or hangs takes
         only its own film with it. 0 works in this process, without that safety.
+    dask : str
+        Address of a Dask scheduler whose workers do it instead, one film for each of their threads;
+        they must see workspace and films at the same paths.
 
     Returns
     -------
@@ -77,12 +84,39 @@ def ingest(
         If the disk takes no more.
     EncoderError
         If the encoder cannot be had.
+    ClusterError
+        If the cluster cannot be reached, or cannot do it.
     """
-    settings = settings or IngestSettings()
+    paths, settings = list(map(Path, paths)), settings or IngestSettings()
     workspace.sweep()
+    try:
+        with _way(workspace, paths, jobs, dask) as way:
+            return _ingest(paths, workspace, settings, role, math.inf if dask else jobs, way)
+    finally:
+        workspace.sweep()  # what died left something half done
+
+
+@contextmanager
+def _way(workspace: Workspace, paths: list[Path], jobs: int, dask: str) -> Iterator[Callable]:
+    """The way in which films are worked on: here, each in a process apart, or on a cluster."""
+    if not dask:
+        yield partial(spread, _apart, jobs=jobs) if jobs else _here
+        return
+    with reach(dask, workspace.root, paths) as spread_there:
+        yield partial(spread_there, _apart)
+
+
+def _ingest(
+    paths: list[Path],
+    workspace: Workspace,
+    settings: IngestSettings,
+    role: str,
+    jobs: float,
+    way: Callable,
+) -> Report:
     register, report, found = Register(workspace), Report(), []
     todo: dict[str, list[Path]] = {}  # a film may lie there twice
-    for path in map(Path, paths):
+    for path in paths:
         try:
             film_id = register.identify(path)
             stands = complete(workspace, film_id, settings)
@@ -100,15 +134,12 @@ def ingest(
             todo.setdefault(film_id, []).append(path)
     register.save()
     sizes = {film_id: size for film_id, size, _ in register.seen.values() if film_id in todo}
-    try:
-        for film_id, (made, problems) in _work(todo, sizes, workspace, settings, jobs):
-            found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
-            if complete(workspace, film_id, settings):
-                register.add(film_id, todo[film_id][0], role)
-                register.save()
-                (report.made if made else report.stood).append(film_id)
-    finally:
-        workspace.sweep()  # what died left something half done
+    for film_id, (made, problems) in _work(todo, sizes, workspace, settings, jobs, way):
+        found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
+        if complete(workspace, film_id, settings):
+            register.add(film_id, todo[film_id][0], role)
+            register.save()
+            (report.made if made else report.stood).append(film_id)
     report.problems = _problems(found)
     _remember(workspace, list(map(legible, paths)), report.problems)
     return report
@@ -167,15 +198,17 @@ def _work(
     sizes: dict[str, int],
     workspace: Workspace,
     settings: IngestSettings,
-    jobs: int,
+    jobs: float,
+    way: Callable,
 ) -> Iterator[tuple[str, Worked]]:
     """Films one by one, or `jobs` at once, largest first; with each what came of it."""
     order = sorted(todo, key=sizes.get, reverse=True) if jobs > 1 else list(todo)
-    threads = max(1, torch.get_num_threads() // max(1, jobs))
+    threads = int(max(1, torch.get_num_threads() // max(1, jobs)))
+    root = workspace.root.absolute()
     pieces = {
-        film_id: (todo[film_id][0], film_id, workspace.root, settings, threads) for film_id in order
+        film_id: (todo[film_id][0].absolute(), film_id, root, settings, threads)
+        for film_id in order
     }
-    way = partial(spread, _apart, jobs=jobs) if jobs else _here
     done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
     with _bar(sum(sizes.values())) as bar:
         for film_id, kind, content in _rounds(way, pieces):
@@ -242,7 +275,7 @@ def _apart(path, film_id, root, settings, threads: int, waits, tell) -> Worked:
 
 def _failed(path: Path, stage: str, error: Exception) -> tuple:
     """A row for a film that ended its process, or was too odd for us; the rest is raised."""
-    if isinstance(error, (WriteError, EncoderError, OSError)):
+    if isinstance(error, (WriteError, EncoderError, ClusterError, OSError)):
         raise error
     why = f"its process {error}" if isinstance(error, DiedError) else repr(error)
     return str(path), stage, f"cannot be worked on ({why}); convert it, or leave it out.", None

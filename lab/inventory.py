@@ -6,6 +6,7 @@ corrections, edits, favourites and models lie elsewhere, and a map that was draw
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from lab.store import CARD, Workspace, read_json, whole
 
 COLUMNS = ["stage", "film_id", "title", "encoder", "bytes", "state", "path"]
 NEEDLESS = ("damaged", "out of date", "other encoder", "film gone", "left over")
+DAY = 86400.0  # seconds after which what another machine was making is taken for left over
 STATES = ["path", "film_id", "state", "what"]
 
 
@@ -89,12 +91,13 @@ def inventory(
         - ``other encoder``: seen by another than `encoder`;
         - ``film gone``: no file is this film any more;
         - ``film away``: nor does its folder hold anything, as of a disk that is not plugged in;
-        - ``left over``: half done by a process that was killed;
-        - ``in the making``: by one that lives.
+        - ``left over``: half done by a process that was killed, or on another machine, a day ago;
+        - ``in the making``: by one that lives, or may live on another machine.
     """
     films, rows = _Films(workspace), []
     for path, lives in workspace.half_done():
-        state = "in the making" if lives else "left over"
+        left = lives is False or (lives is None and _age(path) > DAY)
+        state = "left over" if left else "in the making"
         rows.append(("", "", "", "", _size(path), state, str(path)))
     parts = [path for path in sorted(workspace.work.glob("*/*")) if path.name[0] != "."]
     for path in tqdm(parts, "reading", unit=" parts", disable=not thorough):
@@ -187,6 +190,11 @@ def _named(path: Path) -> tuple[str, str]:
 def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file, or one of a folder, was last written."""
+    return time.time() - max(file.stat().st_mtime for file in [path, *path.rglob("*")])
 
 
 def _holds_something(folder: Path) -> bool:

@@ -8,7 +8,6 @@ change only that shot is made again; then all are put together packet by packet.
 from __future__ import annotations
 
 import math
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ from lab.video import (
     encoded,
     join,
     loudness,
+    maker,
     probe,
     shrink,
     sound_codec,
@@ -121,7 +121,7 @@ def render(
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if workspace is None:
-            name = {"prefix": f".{out.name}.", "suffix": f".{os.getpid()}.part"}  # can be swept
+            name = {"prefix": f".{out.name}.", "suffix": f".{maker()}.part"}  # can be swept
             place = tempfile.TemporaryDirectory(**name, dir=out.parent)
             workspace = Workspace(stack.enter_context(place))
         flat = check(edit, layout, out, workspace)
@@ -145,7 +145,7 @@ def render(
 @contextmanager
 def _intermediate(out: Path, workspace: Workspace) -> Iterator[Path]:
     """Where a video lies before it is made to fit a size."""
-    path = workspace.work / "render" / f".{os.getpid()}-{out.name}"
+    path = workspace.work / "render" / f".{maker()}-{out.name}"
     try:
         yield path
     finally:

@@ -31,14 +31,16 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save
 
-from lab.video import WriteError
+from lab.video import HOST, WriteError, maker
 
 CARD = "part.json"
 LOCK = ".lock"
 POLL = 0.2  # seconds between two looks at a lock that another holds
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or what one may use of it
-# Names of what is in the making, by process: a part, a file, a video, one on its way to a size.
-MAKING = re.compile(r"\..*\.(\d+)-[0-9a-f]{6}|\..*\.(\d+)(?:\.part)?|\.(\d+)-.*", re.DOTALL)
+# Names of what is in the making, by process and machine: a part, a file, a video, one on its way
+# to a size.
+MAKER = r"(\d+)@(\w+)"
+MAKING = re.compile(rf"\..*\.{MAKER}(?:-[0-9a-f]{{6}}|\.part)?|\.{MAKER}-.*", re.DOTALL)
 
 
 class Workspace:
@@ -93,7 +95,7 @@ class Workspace:
             If the disk is full.
         """
         final = self.part(stage, film_id, key)
-        scratch = _aside(final)
+        scratch = aside(final)
         try:
             with room_for(final):
                 scratch.mkdir(parents=True)
@@ -149,38 +151,38 @@ class Workspace:
         for scratch in (self.work / stage).glob(f".{film_id}-*"):
             _delete(scratch)
 
-    def half_done(self) -> Iterator[tuple[Path, bool]]:
+    def half_done(self) -> Iterator[tuple[Path, bool | None]]:
         """What lies in the store in the making, and whether the process that makes it lives.
 
-        That is one of this machine, or one of any that holds the lock; locks are told of as well.
+        That is one of this machine, or one of any that holds the lock; None where it may be one
+        of another machine, of which nothing is known here. Locks are told of as well.
         """
         found = [*self.work.glob(".*"), *self.work.glob("*/.*")]  # first: what is made now is held
         locks = {lock: not _free(lock) for lock in self.work.glob(f".*{LOCK}")}
         yield from locks.items()
-        held = [lock.name.removesuffix(LOCK) for lock, lives in locks.items() if lives]
+        held = tuple(lock.name.removesuffix(LOCK) for lock, lives in locks.items() if lives)
         for scratch in found:
-            if name := MAKING.fullmatch(scratch.name):
-                lives = _alive(int(next(filter(None, name.groups()))))
-                yield scratch, lives or scratch.name.startswith(tuple(held))
+            if MAKING.fullmatch(scratch.name):
+                yield scratch, scratch.name.startswith(held) or _lives(scratch)
 
     def sweep(self) -> None:
-        """Remove what processes that no longer live left half done."""
+        """Remove what processes of this machine that no longer live left half done."""
         for scratch, lives in self.half_done():
-            if not lives:
+            if lives is False:
                 _delete(scratch)
 
     def remove(self, path: Path) -> None:
         """Take something out of the store; stopped half way, its name shows nothing half."""
         if path.suffix == LOCK:  # another may hold it by now
             return _delete(path)
-        scratch = _aside(path)
+        scratch = aside(path)
         os.replace(path, scratch)
         _delete(scratch)
 
 
-def _aside(path: Path) -> Path:
+def aside(path: Path) -> Path:
     """A name beside `path` under which this process may make it, or take it apart."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:6]}")
+    return path.with_name(f".{path.name}.{maker()}-{uuid.uuid4().hex[:6]}")
 
 
 def _delete(path: Path) -> None:
@@ -237,16 +239,19 @@ def whole(part: Path) -> bool | None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Remove what processes that no longer live left half done of one file, beside it."""
+    """Remove what processes of this machine that no longer live left half done of one file."""
     for scratch in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        pid = scratch.name.split(".")[-2]
-        if pid.isdigit() and not _alive(int(pid)):
+        if MAKING.fullmatch(scratch.name) and _lives(scratch) is False:
             _delete(scratch)
 
 
-def _alive(pid: int) -> bool:
+def _lives(scratch: Path) -> bool | None:
+    """Whether the process lives that its name says is making this; None of another machine."""
+    pid, host = filter(None, MAKING.fullmatch(scratch.name).groups())
+    if host != HOST:
+        return None
     try:
-        os.kill(pid, 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -272,7 +277,7 @@ def write_whole(path: Path, data: str | bytes) -> None:
     WriteError
         If the disk is full.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{maker()}")
     try:
         with room_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -140,6 +140,24 @@ def test_what_nobody_needs_goes_and_nothing_else(workspace, kind, capsys):
     assert "0 parts, 0.0 MB, removed" in capsys.readouterr().out
 
 
+def test_what_another_machine_makes_is_left_alone_for_a_day(workspace):
+    part = workspace.work / "film" / ".0123456789ab-89abcdef.1@elsewhere-12ab9f"
+    part.mkdir()
+    (part / "proxy.mp4").write_bytes(b"half")
+    for path in (part, part / "proxy.mp4"):
+        os.utime(path, (1, 1))
+    file = part / "frames.safetensors"  # written just now
+    file.write_bytes(b"half")
+    os.utime(part, (1, 1))
+    workspace.sweep()
+    assert states(workspace)[str(part)] == "in the making"
+    assert len(prune(workspace)) == 0 and file.exists()
+    os.utime(file, (1, 1))
+    workspace.sweep()
+    assert states(workspace)[str(part)] == "left over"
+    assert prune(workspace).path.tolist() == [str(part)] and not part.exists()
+
+
 def test_films_on_a_disk_that_is_not_there_keep_their_parts(workspace):
     before = everything(workspace)
     away = workspace.archive.rename(workspace.root / "elsewhere")

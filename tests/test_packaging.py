@@ -24,11 +24,12 @@ LOCKED = {
     )
 }
 # From the ground up; a room imports those before it and never one behind it.
-ROOMS = """video store apart films canvas lettering change cuts shots cutlists motion encoders
-faces subject framing channels duplicates flags language looks stages tables ingest inventory
-vocabulary align setups solve likeness rules candidates match edit credits presets panels strip
-soundtrack sheets filmstrips render posters presskit handover studio reel search layout naming
-scenes favourites see plots atlas page show widgets fetch sample cli""".split()  # noqa: SIM905
+ROOMS = """video store apart cluster films canvas lettering change cuts shots cutlists motion
+encoders faces subject framing channels duplicates flags language looks stages tables ingest
+inventory vocabulary align setups solve likeness rules candidates match edit credits presets
+panels strip soundtrack sheets filmstrips render posters presskit handover studio reel search
+layout naming scenes favourites see plots atlas page show widgets fetch sample cli"""
+ROOMS = ROOMS.split()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 

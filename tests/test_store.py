@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,7 +16,8 @@ import pytest
 
 from lab import store
 from lab.store import Workspace, key_of, read_json, write_json, write_whole
-from lab.video import WriteError
+from lab.video import HOST, WriteError, maker
+from lab.video.writing import part_of
 
 
 def everything(folder):
@@ -132,26 +134,51 @@ def test_a_part_says_what_it_holds_and_later_damage_shows(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "film/.0123456789ab-89abcdef.{pid}-12ab9f",
-        ".films.json.{pid}",
-        "duplicates/.1234abcd.json.{pid}",
-        "sound/.0123456789ab.m4a.{pid}.part",
-        "render/.{pid}-line\nbreak 12.mp4",
+        "film/.0123456789ab-89abcdef.{}-12ab9f",
+        ".films.json.{}",
+        "duplicates/.1234abcd.json.{}",
+        "sound/.0123456789ab.m4a.{}.part",
+        "render/.{}-line\nbreak 12.mp4",
     ],
 )
 def test_all_that_is_left_half_done_is_known_by_its_name(tmp_path, name):
     workspace = Workspace(tmp_path)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    for pid in (dead.pid, os.getpid()):
-        path = workspace.work / name.format(pid=pid)
+    lives = {maker(): True, f"{dead.pid}@{HOST}": False, f"{dead.pid}@of_another_house": None}
+    places = {workspace.work / name.format(who): alive for who, alive in lives.items()}
+    for path in places:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
     whole = path.with_name("0123456789ab-89abcdef.12")
     whole.write_bytes(b"whole")
-    assert {lives for _, lives in workspace.half_done()} == {True, False}
+    assert dict(workspace.half_done()) == places
     workspace.sweep()
-    assert set(path.parent.iterdir()) - {workspace.work / "films.json"} == {path, whole}
+    left = {path for path, alive in places.items() if alive is not False}
+    assert set(path.parent.iterdir()) == {*left, whole}
+
+
+def test_names_in_the_making_are_those_of_who_makes_them(tmp_path):
+    final = tmp_path / "work" / "film" / "f-k"
+    for scratch in (store.aside(final), part_of(final)):
+        assert store.MAKING.fullmatch(scratch.name).group(1, 2) == (str(os.getpid()), HOST)
+        assert scratch.parent == final.parent
+
+
+def test_a_machine_s_name_is_one_word():
+    assert re.fullmatch(r"[A-Za-z0-9_]+", HOST)
+
+
+def test_beside_a_file_only_what_the_dead_of_this_machine_left_goes(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    makers = f"{dead.pid}@{HOST}", maker(), f"{dead.pid}@of_another_house"
+    gone, *stay = [tmp_path / f".a.mp4.{who}.part" for who in makers]
+    stay += [tmp_path / f".b.mp4.{dead.pid}@{HOST}.part", tmp_path / ".a.mp4.0123abcd.part"]
+    for path in (gone, *stay):
+        path.touch()
+    store.sweep_beside(tmp_path / "a.mp4")
+    assert {*tmp_path.iterdir()} == {*stay}
 
 
 HOLDS = """
@@ -171,8 +198,8 @@ def test_a_lock_holds_is_waited_for_and_ends_with_its_holder(tmp_path):
     assert holder.stdout.readline() == "held\n"
     lock = workspace.work / ".0123456789ab.lock"
     # Made on another machine, where processes have other numbers: it lives as the lock is held.
-    scratch = workspace.work / "film" / f".0123456789ab-k.{dead()}-abcdef"
-    stranger = workspace.work / "film" / f".ba9876543210-k.{dead()}-abcdef"
+    scratch = workspace.work / "film" / f".0123456789ab-k.{dead()}@elsewhere-abcdef"
+    stranger = workspace.work / "film" / f".ba9876543210-k.{dead()}@{HOST}-abcdef"
     for path in (scratch, stranger):
         path.mkdir(parents=True)
     assert dict(workspace.half_done()) == {lock: True, scratch: True, stranger: False}
@@ -194,7 +221,7 @@ def test_a_lock_holds_is_waited_for_and_ends_with_its_holder(tmp_path):
     with workspace.alone("another", busy), workspace.alone("0123456789ab", waits):
         assert waited == [None] and holder.wait() == -9
     holder.stdout.close()
-    assert dict(workspace.half_done()) == {scratch: False}
+    assert dict(workspace.half_done()) == {scratch: None}
 
 
 def dead():

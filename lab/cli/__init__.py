@@ -11,6 +11,7 @@ from lab import __version__
 from lab.cli import finishing, options, verbs
 from lab.cli.keeping import add_store
 from lab.cli.seeing import add_see
+from lab.cluster import ClusterError
 from lab.cutlists import CutListError
 from lab.edit import EditError
 from lab.encoders import PACKAGED, EncoderError
@@ -23,6 +24,7 @@ from lab.see import SeeError
 from lab.video import FilmError
 
 KNOWN = (
+    ClusterError,
     CutListError,
     EditError,
     EncoderError,
@@ -96,8 +98,15 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("ingest", verbs.ingest, "films or folders -> shots, channels, proxies", seeing)
     one.add_argument("paths", nargs="*", metavar="PATH", help="default: DIR/archive")
-    one.add_argument(
+    many = one.add_mutually_exclusive_group()
+    many.add_argument(
         "--jobs", type=options.positive, default=1, metavar="N", help="films worked on at once"
+    )
+    many.add_argument(
+        "--dask",
+        default="",
+        metavar="ADDRESS",
+        help="of a Dask scheduler, whose workers do it; films and DIR in a folder that all share",
     )
     one.add_argument(
         "--status", action="store_true", help="only tell what is done and what is left"

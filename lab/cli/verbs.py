@@ -81,7 +81,7 @@ def ingest(args) -> str:
     looking = IngestSettings(encoder=args.encoder or PACKAGED)
     if args.status:
         return _status(paths, workspace, looking)
-    report = bring_in(paths, workspace, looking, jobs=args.jobs)
+    report = bring_in(paths, workspace, looking, jobs=args.jobs, dask=args.dask)
     for problem in report.problems.itertuples():
         print(f"{problem.path}: {problem.what}", file=sys.stderr)
     if not report.made and not report.stood:

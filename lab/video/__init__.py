@@ -41,12 +41,22 @@ from lab.video.sound import (
     samples,
     sound_codec,
 )
-from lab.video.writing import ENCODER, Writer, excerpt, gif, proxy_size, soundtrack
+from lab.video.writing import (
+    ENCODER,
+    HOST,
+    Writer,
+    excerpt,
+    gif,
+    maker,
+    proxy_size,
+    soundtrack,
+)
 
 __all__ = [
     "COPIED_SOUND",
     "ENCODER",
     "EPSILON",
+    "HOST",
     "INDEXED",
     "SOUND_RATE",
     "WHOLE",
@@ -69,6 +79,7 @@ __all__ = [
     "lost",
     "loudness",
     "luma",
+    "maker",
     "probe",
     "proxy_frames",
     "proxy_size",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
+import socket
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +27,7 @@ from lab.video.sound import BIT_RATE, encoded, samples, track_of
 
 # Pieces that were encoded by another version may not go together.
 ENCODER = f"PyAV {av.__version__}"
+HOST = re.sub(r"\W", "_", socket.gethostname())  # letters, digits and _ alone
 
 
 @contextlib.contextmanager
@@ -39,9 +42,14 @@ def telling(path: Path, part: Path):
         raise WriteError(path, why) from error
 
 
+def maker() -> str:
+    """This process, among those of all machines that may share the folder: ``<pid>@<machine>``."""
+    return f"{os.getpid()}@{HOST}"
+
+
 def part_of(path: Path) -> Path:
-    """Where a file grows: named by process, so that two at work on one do not mix."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Where a file grows: named by its maker, so that two at work on one do not mix."""
+    return path.with_name(f".{path.name}.{maker()}.part")
 
 
 def mp4(path: Path) -> av.container.OutputContainer:

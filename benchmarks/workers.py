@@ -1,0 +1,148 @@
+"""How much sooner many films are done by two than by one: two jobs, two Dask workers.
+
+    python benchmarks/workers.py [FILM ...] [--films 8] [--seconds 60] [--repeats 1]
+
+Every way ingests the same films into an empty workspace, by the `lab` command in a fresh process,
+all in turn; what is printed is its wall time, its start included, and the ratio of one to two.
+Films that are too short tell more of how long Python takes to start. A Dask worker has one thread
+and is held to a core of its own (Linux), so that two have the same each as one has; a job is free
+to use what there is, as a user's is, and once more held to one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from lab.sample import numbered_film
+
+SHOT_SECONDS, RATE, SIZE = 4, 24, (1280, 720)
+JOBS, WORKERS = 1.8, 1.9  # times as quick as one that two are meant to be
+COMMAND = [sys.executable, "-c", "from lab.cli import main; raise SystemExit(main())", "ingest"]
+DASK = [sys.executable, "-m", "dask"]
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def make_films(folder: Path, count: int, seconds: int) -> list[Path]:
+    """Films of 720p, no two alike, with a cut every 4 s and sound."""
+    shots, films = max(1, seconds // SHOT_SECONDS), []
+    for number in range(count):
+        films.append(folder / f"{number}.mp4")
+        looks = range(number * shots, (number + 1) * shots)
+        lengths = [SHOT_SECONDS * RATE] * shots
+        numbered_film(films[-1], lengths, looks=looks, first=None, size=SIZE, sound="aac")
+    return films
+
+
+def held(cores: Collection[int]) -> dict:
+    """For a process that is to run on these cores alone."""
+    return {"preexec_fn": partial(os.sched_setaffinity, 0, cores)} if cores else {}
+
+
+@contextmanager
+def running(command: list, **asked) -> Iterator[None]:
+    """A process that runs until the block ends."""
+    process = subprocess.Popen(command, **QUIET, **asked)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def cluster(folder: Path, cores: list[int]) -> Iterator[str]:
+    """A scheduler, and a worker on each of these cores; gives the scheduler's address."""
+    file = folder / "scheduler.json"
+    asked = ["--scheduler-file", str(file), "--no-dashboard"]
+    with ExitStack() as stack:
+        stack.enter_context(running([*DASK, "scheduler", "--port", "0", *asked]))
+        while not file.exists():
+            time.sleep(0.1)
+        for core in cores:
+            worker = [*DASK, "worker", "--nthreads", "1", *asked]
+            stack.enter_context(running(worker, **held({core})))
+        address = json.loads(file.read_text())["address"]
+        wait_for(address, len(cores))
+        yield address
+
+
+def wait_for(address: str, workers: int) -> None:
+    from distributed import Client
+
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(workers)
+
+
+def ingest(films: list[Path], folder: Path, way: list[str], cores: Collection[int] = ()) -> float:
+    """Seconds by the clock that `lab ingest` takes for films that it does not know."""
+    command = [*COMMAND, *films, "--work", folder / "workspace", *way]
+    began = time.monotonic()
+    subprocess.run(list(map(str, command)), check=True, **QUIET, **held(cores))
+    took = time.monotonic() - began
+    shutil.rmtree(folder / "workspace")
+    return took
+
+
+def measure(films: list[Path], folder: Path, cores: list[int]) -> dict[str, float]:
+    """Seconds that every way takes, once."""
+    found = {
+        "1 job": ingest(films, folder, ["--jobs", "1"]),
+        "1 job held to a core": ingest(films, folder, ["--jobs", "1"], cores[:1]),
+        "2 jobs": ingest(films, folder, ["--jobs", "2"]),
+    }
+    for workers in (1, 2):
+        place = folder / f"cluster{workers}"
+        place.mkdir(exist_ok=True)
+        with cluster(place, cores[:workers]) as address:
+            name = "1 worker" if workers == 1 else "2 workers"
+            found[name] = ingest(films, folder, ["--dask", address])
+        shutil.rmtree(place)
+    return found
+
+
+def report(seconds: dict[str, float]) -> None:
+    for way, took in seconds.items():
+        print(f"{way:<24}{took:>8.1f} s")
+    for one, two, aim in (
+        ("1 job", "2 jobs", JOBS),
+        ("1 job held to a core", "2 jobs", JOBS),
+        ("1 worker", "2 workers", WORKERS),
+    ):
+        ratio = seconds[one] / seconds[two]
+        verdict = "met" if ratio >= aim else "missed"
+        print(f"{one} / {two}: {ratio:.2f}  {verdict} ({aim})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "given", nargs="*", type=Path, metavar="FILM", help="by default some are made"
+    )
+    parser.add_argument("--films", type=int, default=8, help="how many are made")
+    parser.add_argument("--seconds", type=int, default=60, help="of each film made")
+    parser.add_argument("--repeats", type=int, default=1)
+    args = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) < 2:
+        raise SystemExit("this machine has one core; two are needed.")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        films = args.given or make_films(folder, args.films, args.seconds)
+        runs = [measure(films, folder, cores) for _ in range(args.repeats)]
+    report({way: statistics.median(run[way] for run in runs) for way in runs[0]})
+
+
+if __name__ == "__main__":
+    main()
