@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from fractions import Fraction
@@ -13,6 +14,7 @@ from hypothesis import settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from lab.sample import numbered_film
+from lab.store import CARD
 
 # The same examples each time, and none kept on disk.
 settings.register_profile("lab", deadline=None, database=None, derandomize=True)
@@ -120,3 +122,19 @@ def page():
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser.new_page(viewport={"width": 1400, "height": 1600})
         browser.close()
+
+
+def contents(work):
+    """Every file of a store, hidden ones too, by name; of JSON what it says, but for seconds."""
+    files = {path.relative_to(work).as_posix(): path for path in work.rglob("*") if path.is_file()}
+    return {
+        name: _told(path) if path.suffix == ".json" else path.read_bytes()
+        for name, path in files.items()
+    }
+
+
+def _told(path):
+    said = json.loads(path.read_bytes())
+    if path.name == CARD:
+        del said["seconds"], said["cpu_seconds"]
+    return said

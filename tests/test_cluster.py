@@ -1,6 +1,5 @@
 """Work spread over a Dask cluster: a death costs one piece, whatever it is that dies."""
 
-import hashlib
 import importlib
 import os
 import signal
@@ -13,6 +12,7 @@ import time
 import dask
 import psutil
 import pytest
+from conftest import contents
 from distributed import LocalCluster
 
 from lab import cli, cluster
@@ -210,14 +210,6 @@ def films(tmp_path_factory):
     return folder
 
 
-def contents(workspace):
-    """Digest of every file of the parts, by name."""
-    return {
-        str(path.relative_to(workspace.work)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in workspace.work.glob("*/*/*")
-    }
-
-
 def kill_the_worker_at(film_id, workspace, killed):
     """Kill the worker whose helper is in the midst of a film, as soon as it is."""
     while not killed:
@@ -242,7 +234,7 @@ def test_an_ingest_whose_worker_is_killed_in_mid_film_makes_the_same_store(
     words = ["ingest", films, "--work", shared.root, "--dask", scheduler]
     assert cli.main(list(map(str, words))) == 0
     assert killed and "ingested 4 films ->" in capsys.readouterr().out
-    assert contents(shared) == contents(calm)
+    assert contents(shared.work) == contents(calm.work)
     assert not len(load_problems(shared)) and not list(shared.half_done())
 
 

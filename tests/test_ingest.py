@@ -1,6 +1,5 @@
 """Films in, tables and vectors out: once, resumably, and whatever the films are like."""
 
-import hashlib
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import contents
 
 from lab import ingest, looks, stages, tables, video
 from lab.films import Register
@@ -20,7 +20,7 @@ from lab.ingest import load_problems
 from lab.inventory import prune
 from lab.sample import numbered_film, read_number
 from lab.stages import IngestSettings
-from lab.store import CARD, Workspace, read_json
+from lab.store import Workspace
 from lab.tables import load_archive, load_films, load_frames
 from lab.video import WriteError
 
@@ -59,21 +59,6 @@ def films(tmp_path_factory):
         seeds = range(first, first + shots)
         numbered_film(path, [36] * shots, looks=seeds, first=None, sound="aac")
     return folder
-
-
-def contents(work):
-    """Digest of every file of the store, by name; what a part's card says, but for its seconds."""
-    return {
-        str(path.relative_to(work)): _card(path)
-        if path.name == CARD
-        else hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(work.rglob("*"))
-        if path.is_file()
-    }
-
-
-def _card(path):
-    return {k: v for k, v in read_json(path).items() if k not in ("seconds", "cpu_seconds")}
 
 
 def test_tables_vectors_and_thumbnails_stand_after_one_pass(films, tmp_path, counting):

@@ -1,6 +1,5 @@
 """Killed, out of room, two at once: the store ends as an undisturbed one."""
 
-import json
 import multiprocessing
 import random
 import re
@@ -13,6 +12,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
+from conftest import contents
 
 from lab.ingest import ingest
 from lab.sample import numbered_film
@@ -20,7 +20,6 @@ from lab.store import Workspace
 
 KILLS = [(0, "one")] * 35 + [(1, "both"), (1, "who asks"), (1, "who works")] * 5
 EACH = 5  # kills before a store is brought to its end
-TABLES = ("films.json", "problems.json")
 # Forked from a process that has imported all: fifty runs would else spend their time with that.
 IMPORTED = ["lab.ingest", "decord", "efficientnet_lite_pytorch", "torch._inductor"]
 FORKED = multiprocessing.get_context("forkserver")
@@ -46,7 +45,7 @@ def calm(films, tmp_path_factory):
         begin = time.monotonic()
         ended(begun(films, workspace, jobs))
         lasts.append(time.monotonic() - begin)
-        stores.append(content(workspace.work))
+        stores.append(contents(workspace.work))
     assert stores[0] == stores[1]
     return stores[0], lasts
 
@@ -60,12 +59,6 @@ def begun(films, workspace, jobs=0):
 def ended(process):
     process.join()
     assert process.exitcode == 0
-
-
-def content(work):
-    """Every file of the store, hidden ones too, by name; of the tables what they say."""
-    files = {p.relative_to(work).as_posix(): p.read_bytes() for p in work.rglob("*") if p.is_file()}
-    return {name: json.loads(data) if name in TABLES else data for name, data in files.items()}
 
 
 def killed(process, whom):
@@ -94,11 +87,11 @@ def test_killed_fifty_times_the_store_ends_as_an_undisturbed_one(films, calm, tm
             if killed(process, whom):
                 break
             ended(process)  # sooner than it was to be killed
-            assert content(workspace.work) == whole
+            assert contents(workspace.work) == whole
             shutil.rmtree(workspace.work)
         if number % EACH == 0:
             ended(begun(films, workspace))
-            assert content(workspace.work) == whole
+            assert contents(workspace.work) == whole
             shutil.rmtree(workspace.work)
 
 
@@ -111,7 +104,7 @@ def test_two_at_once_share_the_work(films, calm, tmp_path):
     known = whole["films.json"]["films"].keys()
     assert len(made) == len(known) and {*made} == {*known}
     assert all({*report.made, *report.stood} == {*known} for report in reports)
-    assert content(tmp_path / "work") == whole
+    assert contents(tmp_path / "work") == whole
 
 
 @pytest.fixture
@@ -147,7 +140,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_once_there_is_room_it_goes_on(
     whole, _ = calm
     (way, disk), out = small_disk, tmp_path / "out"
     out.mkdir()
-    takes = sum(len(data) for name, data in whole.items() if name not in TABLES)
+    takes = sum(len(data) for data in whole.values() if isinstance(data, bytes))
     sizes = [str(round(share * takes)) for share in (0.05, 0.35, 0.65, 0.95)]
     words = [disk, out, films[0].parent, sys.executable, *sizes, "64m"]
     said = subprocess.check_output([*way, "sh", "-c", FILLED, "sh", *words], text=True)
@@ -157,4 +150,4 @@ def test_a_full_disk_is_told_in_one_sentence_and_once_there_is_room_it_goes_on(
         told = [line for line in lines if line.strip() and not line.startswith("ingest")]
         assert len(told) == 1, told
         assert re.fullmatch(rf"lab: {disk}\S*: .*No space left on device.*\.", told[0])
-    assert content(out / "work") == whole
+    assert contents(out / "work") == whole
