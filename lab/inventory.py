@@ -89,7 +89,7 @@ def inventory(
         - ``other encoder``: seen by another than `encoder`;
         - ``film gone``: no file is this film any more;
         - ``film away``: nor does its folder hold anything, as of a disk that is not plugged in;
-        - ``left over``: half done by a process that was killed;
+        - ``left over``: half done, or locked, by a process that was killed;
         - ``in the making``: by one that lives.
     """
     films, rows = _Films(workspace), []
