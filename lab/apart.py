@@ -175,8 +175,10 @@ def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterat
     finally:
         over.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        for helper in list(busy):
+        stopped = list(busy)
+        for helper in stopped:
             helper.process.kill()
+        for helper in stopped:  # all at once: each takes a while to let its memory go
             helper.process.wait()
         end_free(but=1)
 

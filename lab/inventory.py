@@ -91,7 +91,8 @@ def inventory(
         - ``other encoder``: seen by another than `encoder`;
         - ``film gone``: no file is this film any more;
         - ``film away``: nor does its folder hold anything, as of a disk that is not plugged in;
-        - ``left over``: half done by a process that was killed, or on another machine, a day ago;
+        - ``left over``: half done, or locked, by a process that was killed, or half done on another
+          machine a day ago;
         - ``in the making``: by one that lives, or may live on another machine.
     """
     films, rows = _Films(workspace), []

@@ -197,6 +197,17 @@ def test_what_is_in_the_making_is_let_be(workspace):
         assert len(prune(workspace)) == 0 and folder.exists()
 
 
+def test_locks_are_listed_and_go_when_nobody_holds_them(workspace):
+    lock = workspace.work / ".0123456789ab.lock"
+    with workspace.alone("0123456789ab"):
+        assert states(workspace)[str(lock)] == "in the making"
+        assert len(prune(workspace)) == 0 and lock.exists()
+    assert not lock.exists()
+    lock.touch()  # as one who was killed leaves it
+    assert states(workspace)[str(lock)] == "left over"
+    assert prune(workspace).path.tolist() == [str(lock)] and not lock.exists()
+
+
 def test_verify_tells_and_an_ingest_mends(workspace, capsys):
     assert lab(workspace, "store", "verify") == 0
     assert "6 parts" in (said := capsys.readouterr().out) and "none is damaged" in said

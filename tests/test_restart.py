@@ -18,7 +18,7 @@ from lab.ingest import ingest
 from lab.sample import numbered_film
 from lab.store import Workspace
 
-KILLS = [(0, "one")] * 35 + [(1, "both"), (1, "who asks"), (1, "who works")] * 5
+KILLS = [(0, "one")] * 41 + [(1, "both"), (1, "who asks"), (1, "who works")] * 3
 EACH = 5  # kills before a store is brought to its end
 # Forked from a process that has imported all: fifty runs would else spend their time with that.
 IMPORTED = ["lab.ingest", "decord", "efficientnet_lite_pytorch", "torch._inductor"]
