@@ -6,9 +6,12 @@ brightness and contrast varied, at any scale, cropped and mirrored; or its edges
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from sklearn.datasets import load_sample_images
 
 MOST_LEAVES = 6  # the power of two that a scene's dead leaves are fewer than
 LEAST_LEAF = 1 / 32  # the smallest one's radius, of a scene's side; half of it is the largest
@@ -145,20 +148,23 @@ def stranger(
 ) -> np.ndarray:
     """An input that is of no kind: clouds, or a picture turned or inverted, and dead leaves on it.
 
-    What a network is looked through at is not of the kind that it learns; by these it learns to
-    make something of the kind of anything. They need no other images: shapes of all sizes that
-    hide one another have the statistics of photographs (the dead leaves model, Lee, Mumford &
-    Huang 2001), and networks that learn from them alone know much of photographs (Baradad et al.
-    2021, https://arxiv.org/abs/2106.05963).
+    The picture is one of the kind, or a photograph that scikit-learn carries. What a network is
+    looked through at is not of the kind that it learns; by these it learns to make something of
+    the kind of anything. They need no other images: shapes of all sizes that hide one another have
+    the statistics of photographs (the dead leaves model, Lee, Mumford & Huang 2001), and networks
+    that learn from them alone know much of photographs (Baradad et al. 2021,
+    https://arxiv.org/abs/2106.05963).
 
     Returns
     -------
     ndarray of float32, shape (size, size)
         0 to 1.
     """
-    if rng.random() < 0.5:
+    draw = rng.random()
+    if draw < 0.4:
         light = clouds(size, rng)
     else:
+        picture = picture if draw < 0.6 else _photographs()[rng.integers(len(_photographs()))]
         light = np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4))
         light = np.ascontiguousarray(1 - light if rng.random() < 0.5 else light)
     upright = rng.random() < 0.5  # what people build is
@@ -166,6 +172,12 @@ def stranger(
         mask = _leaf(size, upright, rng)
         light[mask] = _shade(size, rng)[mask]
     return jittered(dimmed(light, recipe), recipe, rng)
+
+
+@lru_cache(maxsize=1)
+def _photographs() -> list[np.ndarray]:
+    """A temple and a flower, uint8 (height, width, 3)."""
+    return load_sample_images().images
 
 
 def clouds(size: int, rng: np.random.Generator) -> np.ndarray:
