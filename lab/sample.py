@@ -267,13 +267,12 @@ def read_number(picture: np.ndarray) -> int | None:
     1234
     """
     top, left, cell = _code_place(picture.shape[1], picture.shape[0])
-    grey = picture.astype(float).mean(axis=2)
     bits = []
     for row in range(4):
         for column in range(4):
             y, x = top + (row + 0.5) * cell, left + (column + 0.5) * cell
             reach = cell * 0.25
-            patch = grey[int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1]
+            patch = picture[int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1]
             bits.append(int(patch.mean() > 127))
     word = int("".join(map(str, bits)), 2)
     return word >> 4 if _word(word >> 4) == word else None

@@ -134,10 +134,11 @@ BROADCAST = "25 23.976 29.97 59.94"  # what MPEG-1 and -2 know of
 FIELDS = "none top bottom"
 EVEN = "small tall wide"
 LOW = "small odd wide"
-H264_IN = "mp4 mov mkv avi mpg ts m2ts mxf flv 3gp asf"
+H264_IN = "mp4 mov mkv avi mpg vob ts m2ts mxf flv 3gp asf"
 # fmt: off
 CODECS = {
-    "mpeg1": Codec("mpeg1video", "mpg vob ts mp4 mov mkv avi asf", "yuv420p", MPEG, 1, BROADCAST),
+    "mpeg1": Codec("mpeg1video", "mpg vob ts m2ts mp4 mov mkv avi asf", "yuv420p", MPEG, 1,
+                   BROADCAST, shapes="small tall odd cif"),
     "mpeg2": Codec("mpeg2video", "mpg vob ts m2ts mp4 mov mkv avi mxf asf", "yuv420p yuv422p", MPEG, 1,
                    BROADCAST, FIELDS),
     "mpeg4": Codec("mpeg4", "avi mp4 mov mkv ts m2ts 3gp asf", "yuv420p", MPEG, 1, fields=FIELDS),
@@ -145,38 +146,38 @@ CODECS = {
                          fields=FIELDS, shapes=EVEN),
     "h264-open": Codec("libx264", H264_IN, "yuv420p yuv422p10le", OPEN, 2, fields=FIELDS, shapes=EVEN),
     "h264-444": Codec("libx264", "mp4 mov mkv", "yuv444p", OPEN, 2),
-    "hevc": Codec("libx265", "mp4 mov mkv ts m2ts flv", "yuv420p yuv422p gray yuv420p10le yuv422p10le",
+    "hevc": Codec("libx265", "mp4 mov mkv mpg vob ts m2ts flv", "yuv420p yuv422p gray yuv420p10le yuv422p10le",
                   X265, 2, shapes=EVEN),
     "hevc-444": Codec("libx265", "mp4 mov mkv", "yuv444p", X265, 2),
-    "vp8": Codec("libvpx", "webm mkv avi ogg", "yuv420p", VPX),
-    "vp9": Codec("libvpx-vp9", "webm mkv mp4 avi flv", "yuv420p yuv422p yuv444p", VPX),
-    "av1": Codec("libsvtav1", "webm mkv mp4 avi", "yuv420p yuv420p10le", AV1),
+    "vp8": Codec("libvpx", "webm mkv avi ogg asf", "yuv420p", VPX),
+    "vp9": Codec("libvpx-vp9", "webm mkv mp4 avi flv asf", "yuv420p yuv422p yuv444p", VPX),
+    "av1": Codec("libsvtav1", "webm mkv mp4 avi flv asf", "yuv420p yuv420p10le", AV1),
     "prores": Codec("prores_ks", "mov mkv mxf", "yuv422p10le yuv444p10le", fields=FIELDS),
     "dnxhr": Codec("dnxhd", "mov mxf", "yuv422p", {"profile": "dnxhr_sq"}, shapes=LOW),
     "dnxhr-hqx": Codec("dnxhd", "mov mxf", "yuv422p10le", {"profile": "dnxhr_hqx"}, shapes=LOW),
     "dnxhr-444": Codec("dnxhd", "mov mxf", "yuv444p10le", {"profile": "dnxhr_444"}, shapes=LOW),
     "mjpeg": Codec("mjpeg", "avi mov mp4 mkv asf", "yuvj420p yuvj422p yuvj444p"),
-    "ffv1": Codec("ffv1", "mkv avi mp4 mxf", "yuv420p yuv422p10le yuv444p gray gray16le bgr0",
+    "ffv1": Codec("ffv1", "mkv avi mp4 mxf asf", "yuv420p yuv422p10le yuv444p gray gray16le bgr0",
                   fields=FIELDS),
-    "dv-pal": Codec("dvvideo", "avi mov mxf dv", "yuv420p yuv422p", {}, 0, "25", "bottom", "pal"),
-    "dv-ntsc": Codec("dvvideo", "avi mov mxf dv", "yuv411p", {}, 0, "29.97", "bottom", "ntsc"),
-    "flv1": Codec("flv", "flv avi", "yuv420p", PLAIN, shapes="small tall odd"),
+    "dv-pal": Codec("dvvideo", "avi mov mxf asf dv", "yuv420p yuv422p", {}, 0, "25", "bottom", "pal"),
+    "dv-ntsc": Codec("dvvideo", "avi mov mxf asf dv", "yuv411p", {}, 0, "29.97", "bottom", "ntsc"),
+    "flv1": Codec("flv", "flv avi asf", "yuv420p", PLAIN, shapes="small tall odd"),
     "wmv2": Codec("wmv2", "asf avi", "yuv420p", PLAIN, shapes="small tall"),
     "msmpeg4": Codec("msmpeg4", "avi asf mkv mov", "yuv420p", PLAIN),
-    "h263": Codec("h263", "3gp mov avi", "yuv420p", PLAIN, shapes="cif"),
-    "huffyuv": Codec("huffyuv", "avi", "yuv422p rgb24", shapes="small tall"),
-    "utvideo": Codec("utvideo", "avi", "yuv420p gbrp", shapes="small tall"),
-    "jpeg2000": Codec("jpeg2000", "mxf mov mkv mp4", "yuv422p10le yuv444p gray"),
-    "v210": Codec("v210", "mov avi", "yuv422p10le", shapes=EVEN),
-    "raw": Codec("rawvideo", "avi mkv", "yuv420p", shapes="small tall odd"),
-    "svq1": Codec("svq1", "mov", "yuv410p"),
-    "cinepak": Codec("cinepak", "mov avi", "rgb24", shapes=EVEN),
+    "h263": Codec("h263", "3gp mov avi asf", "yuv420p", PLAIN, shapes="cif"),
+    "huffyuv": Codec("huffyuv", "avi asf", "yuv422p rgb24", shapes="small tall"),
+    "utvideo": Codec("utvideo", "avi asf", "yuv420p gbrp", shapes="small tall"),
+    "jpeg2000": Codec("jpeg2000", "mxf mov mkv mp4 avi asf", "yuv422p10le yuv444p gray"),
+    "v210": Codec("v210", "mov avi asf", "yuv422p10le", shapes=EVEN),
+    "raw": Codec("rawvideo", "avi mkv asf", "yuv420p", shapes="small tall odd"),
+    "svq1": Codec("svq1", "mov avi asf", "yuv410p"),
+    "cinepak": Codec("cinepak", "mov avi asf", "rgb24", shapes=EVEN),
     "qtrle": Codec("qtrle", "mov", "rgb24 gray", shapes=EVEN),
 }
 # fmt: on
 # Codecs that do not say themselves how wide a pixel is; PyAV lets only MP4's kin say it for them.
-SHAPELESS = {"vp9", "av1", "dnxhr", "dnxhr-hqx", "dnxhr-444", "prores", "msmpeg4", "jpeg2000", "v210"}
-SHAPELESS |= {"cinepak", "ffv1"}
+SHAPELESS = {"vp8", "vp9", "av1", "dnxhr", "dnxhr-hqx", "dnxhr-444", "prores", "ffv1", "msmpeg4"}
+SHAPELESS |= {"jpeg2000", "v210", "svq1", "cinepak"}
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class Film:
         codec = CODECS[self.codec]
         numbered_film(
             path,
-            [FRAMES // 2] * 2,
+            [FRAMES],
             size=self.size,
             rate=RATES[self.rate],
             times=self.times,
@@ -255,26 +256,31 @@ def fits(codec: str, film: dict) -> bool:
         and not (film.get("fields", "none") != "none" and film.get("shape") == "odd")
         and not (film.get("shape") == "wide" and codec in SHAPELESS and not into.turns)
         and not (film["container"] == "mxf" and film.get("rate") == "18")
-        and not (codec == "mpeg1" and film.get("timing") == "early")  # see `test_formats.LIMITS`
+        and not (codec == "mpeg1" and film.get("timing") == "early")  # FFmpeg hides the wrong ones
     )
 
 
-def can_meet(codec: str, axis: str, value) -> list[str]:
-    """Containers in which a codec goes together with a value."""
-    containers = CODECS[codec].containers.split()
-    return [c for c in containers if fits(codec, {"container": c, axis: value})]
+def meetings() -> Iterator[tuple[str, str, object, list[str]]]:
+    """Every codec with every value that it can meet, the axis, and the containers for that."""
+    for name, codec in CODECS.items():
+        for axis, values in codec.axes().items():
+            for value in values:
+                among = [value] if axis == "container" else codec.containers.split()
+                into = [c for c in among if fits(name, {"container": c, axis: value})]
+                if into:
+                    yield name, axis, value, into
 
 
 def matrix() -> Iterator[Film]:
     """The films of the matrix."""
     used: Counter = Counter()
-    for name, codec in CODECS.items():
-        for axis, values in codec.axes().items():
-            for value in values:
-                if can_meet(name, axis, value) and not used[name, axis, value]:
-                    film = _with(name, {axis: value}, used)
-                    used.update(pairs(film))
-                    yield film
+    for name, axis, value, _ in meetings():
+        if not used[name, axis, value]:
+            yield _with(name, {axis: value}, used)
+    for name, axis, value, into in meetings():
+        for container in into:
+            if not used[container, axis, value]:
+                yield _with(name, {"container": container, axis: value}, used)
 
 
 def pairs(film: Film) -> Iterator[tuple]:
@@ -285,11 +291,16 @@ def pairs(film: Film) -> Iterator[tuple]:
 
 
 def _with(name: str, given: dict, used: Counter) -> Film:
-    """A film of a codec with the values given and, of other axes, those least used beside it."""
+    """A film of a codec with the values given and, of other axes, those least used beside it.
+
+    What it uses is counted.
+    """
     film = dict(given)
     for axis, values in CODECS[name].axes().items():
         if axis not in given:
             can = [value for value in values if fits(name, {"container": value} | film | {axis: value})]
             beside = film.get("container", name)
             film[axis] = min(can, key=lambda v: (used[name, axis, v], used[beside, axis, v]))
-    return Film(codec=name, **film)
+    made = Film(codec=name, **film)
+    used.update(pairs(made))
+    return made

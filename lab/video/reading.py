@@ -177,14 +177,16 @@ def _ticks(
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     step = max(1, round(1 / (rate * stream.time_base)))
     leap = LEAP / stream.time_base
-    last = None
-    for pts, frame in _stamped(container.format.name, stream, decoded):
+    last, name = None, container.format.name
+    for pts, frame in _stamped(name, stream, decoded):
         if last is not None and (pts is None or pts - last > leap):
             pts = last + step
         if pts is None:
             pts = 0
         if last is not None and pts <= last:
             pts = last + 1
+        if last is not None and name in UNTIMED and not stream.average_rate:
+            step = pts - last  # what FFmpeg guesses without a rate may be half of it
         last = pts
         yield pts, frame
 
