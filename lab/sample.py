@@ -272,7 +272,9 @@ def read_number(picture: np.ndarray) -> int | None:
         for column in range(4):
             y, x = top + (row + 0.5) * cell, left + (column + 0.5) * cell
             reach = cell * 0.25
-            patch = picture[int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1]
+            patch = picture[
+                int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1
+            ]
             bits.append(int(patch.mean() > 127))
     word = int("".join(map(str, bits)), 2)
     return word >> 4 if _word(word >> 4) == word else None
@@ -324,7 +326,7 @@ def _pictures(shots, looks, size, dissolve, fade, bars):
 
 
 def _pulled_down(pictures: Iterator[np.ndarray], fields: str) -> Iterator[np.ndarray]:
-    """Five frames for every four pictures: each frame's first field of one, the other of another."""
+    """Five frames for every four pictures, of which two are of a field each of two pictures."""
     late = int(fields == "top")  # the row on which the field begins that is shown second
     for four in iter(lambda: list(islice(pictures, 4)), []):
         for early, then in ((0, 0), (1, 1), (1, 2), (2, 3), (3, 3)):

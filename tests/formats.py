@@ -125,11 +125,13 @@ class Codec:
 
 MPEG = {"g": "12", "bf": "2", "b": "2M"}
 PLAIN = {"g": "12", "b": "1M"}
-CLOSED = {"x264-params": "keyint=12:bframes=2:open-gop=0:b-pyramid=none:scenecut=0"}
-OPEN = {"x264-params": "keyint=12:min-keyint=12:bframes=3:open-gop=1:b-pyramid=normal:scenecut=0"}
-X265 = {"preset": "ultrafast", "x265-params": "keyint=12:open-gop=1:bframes=3:log-level=none"}
-VPX = {"deadline": "realtime", "cpu-used": "8", "b": "1M"}
-AV1 = {"preset": "9", "crf": "12"}
+CLOSED = {"x264-params": "keyint=12:bframes=2:open-gop=0:b-pyramid=none:scenecut=0:threads=1"}
+OPEN = "keyint=12:min-keyint=12:bframes=3:open-gop=1:b-pyramid=normal:scenecut=0:threads=1"
+OPEN = {"x264-params": OPEN}
+X265 = "keyint=12:open-gop=1:bframes=3:pools=none:frame-threads=1:log-level=none"
+X265 = {"preset": "ultrafast", "x265-params": X265}
+VPX = {"deadline": "realtime", "cpu-used": "8", "b": "1M", "threads": "1"}
+AV1 = {"preset": "9", "crf": "5", "svtav1-params": "lp=1"}
 BROADCAST = "25 23.976 29.97 59.94"  # what MPEG-1 and -2 know of
 FIELDS = "none top bottom"
 EVEN = "small tall wide"
@@ -139,15 +141,17 @@ H264_IN = "mp4 mov mkv avi mpg vob ts m2ts mxf flv 3gp asf"
 CODECS = {
     "mpeg1": Codec("mpeg1video", "mpg vob ts m2ts mp4 mov mkv avi asf", "yuv420p", MPEG, 1,
                    BROADCAST, shapes="small tall odd cif"),
-    "mpeg2": Codec("mpeg2video", "mpg vob ts m2ts mp4 mov mkv avi mxf asf", "yuv420p yuv422p", MPEG, 1,
-                   BROADCAST, FIELDS),
-    "mpeg4": Codec("mpeg4", "avi mp4 mov mkv ts m2ts 3gp asf", "yuv420p", MPEG, 1, fields=FIELDS),
+    "mpeg2": Codec("mpeg2video", "mpg vob ts m2ts mp4 mov mkv avi mxf asf", "yuv420p yuv422p",
+                   MPEG, 1, BROADCAST, FIELDS),
+    "mpeg4": Codec("mpeg4", "avi mp4 mov mkv ts m2ts 3gp asf", "yuv420p", MPEG, 1,
+                   fields=FIELDS),
     "h264-closed": Codec("libx264", H264_IN, "yuv420p yuv422p gray yuv420p10le", CLOSED, 1,
                          fields=FIELDS, shapes=EVEN),
-    "h264-open": Codec("libx264", H264_IN, "yuv420p yuv422p10le", OPEN, 2, fields=FIELDS, shapes=EVEN),
+    "h264-open": Codec("libx264", H264_IN, "yuv420p yuv422p10le", OPEN, 2,
+                       fields=FIELDS, shapes=EVEN),
     "h264-444": Codec("libx264", "mp4 mov mkv", "yuv444p", OPEN, 2),
-    "hevc": Codec("libx265", "mp4 mov mkv mpg vob ts m2ts flv", "yuv420p yuv422p gray yuv420p10le yuv422p10le",
-                  X265, 2, shapes=EVEN),
+    "hevc": Codec("libx265", "mp4 mov mkv ts m2ts flv",
+                  "yuv420p yuv422p gray yuv420p10le yuv422p10le", X265, 2, shapes=EVEN),
     "hevc-444": Codec("libx265", "mp4 mov mkv", "yuv444p", X265, 2),
     "vp8": Codec("libvpx", "webm mkv avi ogg asf", "yuv420p", VPX),
     "vp9": Codec("libvpx-vp9", "webm mkv mp4 avi flv asf", "yuv420p yuv422p yuv444p", VPX),
@@ -159,7 +163,8 @@ CODECS = {
     "mjpeg": Codec("mjpeg", "avi mov mp4 mkv asf", "yuvj420p yuvj422p yuvj444p"),
     "ffv1": Codec("ffv1", "mkv avi mp4 mxf asf", "yuv420p yuv422p10le yuv444p gray gray16le bgr0",
                   fields=FIELDS),
-    "dv-pal": Codec("dvvideo", "avi mov mxf asf dv", "yuv420p yuv422p", {}, 0, "25", "bottom", "pal"),
+    "dv-pal": Codec("dvvideo", "avi mov mxf asf dv", "yuv420p yuv422p", {}, 0, "25", "bottom",
+                    "pal"),
     "dv-ntsc": Codec("dvvideo", "avi mov mxf asf dv", "yuv411p", {}, 0, "29.97", "bottom", "ntsc"),
     "flv1": Codec("flv", "flv avi asf", "yuv420p", PLAIN, shapes="small tall odd"),
     "wmv2": Codec("wmv2", "asf avi", "yuv420p", PLAIN, shapes="small tall"),
@@ -171,13 +176,12 @@ CODECS = {
     "v210": Codec("v210", "mov avi asf", "yuv422p10le", shapes=EVEN),
     "raw": Codec("rawvideo", "avi mkv asf", "yuv420p", shapes="small tall odd"),
     "svq1": Codec("svq1", "mov avi asf", "yuv410p"),
-    "cinepak": Codec("cinepak", "mov avi asf", "rgb24", shapes=EVEN),
     "qtrle": Codec("qtrle", "mov", "rgb24 gray", shapes=EVEN),
 }
 # fmt: on
 # Codecs that do not say themselves how wide a pixel is; PyAV lets only MP4's kin say it for them.
 SHAPELESS = {"vp8", "vp9", "av1", "dnxhr", "dnxhr-hqx", "dnxhr-444", "prores", "ffv1", "msmpeg4"}
-SHAPELESS |= {"jpeg2000", "v210", "svq1", "cinepak"}
+SHAPELESS |= {"jpeg2000", "v210", "svq1"}
 
 
 @dataclass(frozen=True)
@@ -298,7 +302,7 @@ def _with(name: str, given: dict, used: Counter) -> Film:
     film = dict(given)
     for axis, values in CODECS[name].axes().items():
         if axis not in given:
-            can = [value for value in values if fits(name, {"container": value} | film | {axis: value})]
+            can = [v for v in values if fits(name, {"container": v} | film | {axis: v})]
             beside = film.get("container", name)
             film[axis] = min(can, key=lambda v: (used[name, axis, v], used[beside, axis, v]))
     made = Film(codec=name, **film)

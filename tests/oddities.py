@@ -62,8 +62,8 @@ def soft_telecine(path: Path, length: int = 24) -> Answer:
     """
     starts = [5 * number // 2 for number in range(length)]  # fields
     times = [start / NTSC / 2 for start in starts]
-    source, fine = path.with_suffix(".mov"), {"b": "8M", "qmin": "1", "qmax": "1"}
-    numbered_film(source, [length], size=SIZE, rate=NTSC, times=times, codec="mpeg2video", options=MPEG | fine)
+    source, codec = path.with_suffix(".mov"), {"codec": "mpeg2video", "options": MPEG}
+    numbered_film(source, [length], size=SIZE, rate=NTSC, times=times, **codec)
     changed(source, path, partial(_flagged, starts=starts))
     return list(enumerate(times))
 
@@ -145,7 +145,7 @@ DIVX = {"codec": "mpeg4", "options": MPEG}
 REFRESHED = {"options": {"x264-params": "keyint=12:intra-refresh=1:scenecut=0"}}
 PIECES = {"options": OPEN, "into": {"movflags": "+frag_keyframe+empty_moov"}}
 NEGATIVE = {"options": OPEN, "into": {"movflags": "+frag_keyframe+negative_cts_offsets+empty_moov"}}
-WOVEN = {"codec": "prores_ks", "pix_fmt": "yuv422p10le", "fields": "top"}
+PRORES = {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}
 DISC = {"codec": "mpeg2video", "options": MPEG}
 TAPE = {"codec": "dvvideo", "pix_fmt": "yuv411p", "fields": "bottom", "size": (720, 480)}
 CAMERA = {"codec": "dnxhd", "pix_fmt": "yuv422p", "options": {"b": "120M"}, "size": (1920, 1080)}
@@ -153,10 +153,10 @@ ODDITIES: dict[str, Callable[[Path], Answer]] = {
     "telecined-top.mpg": partial(hard_telecine, fields="top", **DISC),
     "telecined-bottom.vob": partial(hard_telecine, fields="bottom", **DISC),
     "telecined.ts": partial(hard_telecine, fields="top", options=OPEN),
-    "telecined.mov": partial(hard_telecine, **WOVEN),
+    "telecined.mov": partial(hard_telecine, fields="top", **PRORES),
     "telecined-tape.avi": partial(hard_telecine, **TAPE),
     "repeated-fields.ts": soft_telecine,
-    "repeated-fields.vob": partial(soft_telecine, length=28),
+    "repeated-fields.vob": partial(soft_telecine, length=22),
     "unpacked.avi": partial(plain, **DIVX),
     "packed.avi": packed,
     "pieces.mp4": partial(plain, **PIECES),
@@ -167,5 +167,5 @@ ODDITIES: dict[str, Callable[[Path], Answer]] = {
     "camera.mov": partial(plain, **CAMERA),
     "edited.mp4": partial(edited, edits=[(7, 44)], first=10, options=CLOSED),
     "edited-open.mp4": partial(edited, edits=[(17, 44)], options=OPEN),
-    "edited-twice.mov": partial(edited, edits=[(31, 44), (7, 20), (7, 20)], first=10, **WOVEN),
+    "edited-twice.mov": partial(edited, edits=[(31, 44), (7, 20), (7, 20)], first=10, **PRORES),
 }

@@ -22,8 +22,9 @@ CLOCK = Fraction(1, 90000)
 # A frame stands at a given second when its timestamp is no later than this much after it:
 # more than Matroska's rounding to milliseconds, less than a frame at 1000 frames a second.
 EPSILON = 6e-4
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 # Containers whose index holds every frame's own PTS, so that a seek cannot shift the count.
-INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+INDEXED = {MP4, "matroska,webm"}
 UNTIMED = {"avi", "asf"}  # containers that tell when a packet comes, not when its picture is shown
 REORDER = 16  # pictures that H.264 may hold back, at most
 TEXT = "is a text, not a film; name a film."
@@ -203,11 +204,10 @@ def _stamped(
     if name == "mxf" and stream.codec_context.has_b_frames:
         yield from _in_order(decoded)
         return
+    told = False  # whether there are PTS: then what lacks one goes on from the last
     for frame in decoded:
-        if name in UNTIMED:
-            yield frame.dts, frame
-        else:
-            yield frame.pts if frame.pts is not None else frame.dts, frame
+        told = name not in UNTIMED and (told or frame.pts is not None)
+        yield frame.pts if told else frame.dts, frame
 
 
 def _in_order(decoded: Iterable[av.VideoFrame]) -> Iterator[tuple[int | None, av.VideoFrame]]:
@@ -469,17 +469,30 @@ def _promised(container, stream) -> float | None:
     """When a stream ends, seconds, by the word of the file.
 
     FFmpeg works AVI's duration out of what is left of the file; its head counts frames. Matroska
-    has a tag.
+    has a tag. ASF, and MP4 with an edit list that begins with nothing and hides the end, count from
+    zero.
     """
     if container.format.name == "avi" and stream.frames and stream.average_rate:
         return float(stream.frames / stream.average_rate)
     if stream.duration is not None:
-        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+        counts_from_zero = container.format.name == "asf" or _begins_with_nothing(container, stream)
+        start = 0 if counts_from_zero else stream.start_time or 0
+        return float((stream.duration + start) * stream.time_base)
     told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if told is None:
         return None
     hours, minutes, seconds = map(float, told.groups())
     return hours * 3600 + minutes * 60 + seconds
+
+
+def _begins_with_nothing(container, stream) -> bool:
+    """Whether an MP4's duration holds the time before its first picture: its index tells."""
+    index, start = stream.index_entries, stream.start_time or 0
+    if container.format.name != MP4 or start <= 0:
+        return False
+    places = range(len(index) - 1, -1, -1)
+    last = next((index[place].timestamp for place in places if not index[place].is_discard), 0)
+    return abs(stream.duration - last) < abs(stream.duration + start - last)
 
 
 def probe(path) -> Probe:
