@@ -12,9 +12,10 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
+from math import lcm
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ import av
 import numpy as np
 import pandas as pd
 import yaml
+from av.codec.context import Flags
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 from tqdm.auto import tqdm
@@ -166,8 +168,10 @@ def numbered_film(
     options: dict[str, str] | None = None,
     rotation: int = 0,
     sar: Fraction = Fraction(1),
-    interlaced: bool = False,
+    fields: Literal["top", "bottom"] | None = None,
+    telecine: bool = False,
     sound: str | None = None,
+    into: dict[str, str] | None = None,
 ) -> list[int]:
     """Write a film with known cuts whose frames carry their numbers.
 
@@ -198,44 +202,52 @@ def numbered_film(
         Degrees anticlockwise in the header: the stored picture is turned the other way.
     sar : Fraction
         Sample aspect ratio in the header.
-    interlaced : bool
-        Encode in fields.
+    fields : str, optional
+        Encode in fields, the named one first; both show the same number.
+    telecine : bool
+        Spread every four pictures over the ten fields of five frames (3:2 pulldown), as film was
+        for American television: of pictures A B C D come the frames AA BB BC CD DD, the field
+        that is shown first named first. `shots` count pictures, a multiple of four together;
+        `times` and `rate` are the frames'.
     sound : str, optional
         Audio codec; a tone that rises with every shot.
+    into : dict of str
+        Options of the container, such as ``{"movflags": "+faststart"}``.
 
     Returns
     -------
     list of int
-        Index of the first frame of every shot but the first.
+        Index of the first frame (with `telecine`, picture) of every shot but the first.
     """
-    total = sum(shots)
+    total = sum(shots) * 5 // 4 if telecine else sum(shots)
     starts = [int(start) for start in np.cumsum(shots)[:-1]]
     times = list(times) if times is not None else [Fraction(i) / rate for i in range(total)]
     pictures = _pictures(shots, looks or range(len(shots)), size, dissolve, fade, bars)
-    with av.open(str(path), "w") as output:
+    if first is not None:
+        pictures = (_stamp(rgb, first + index) for index, rgb in enumerate(pictures))
+    if telecine:
+        pictures = _pulled_down(pictures, fields)
+    with av.open(str(path), "w", options=dict(into or {})) as output:
         stream = output.add_stream(codec, rate=rate, options=dict(options or {}))
         stored = size[::-1] if rotation in (90, 270) else size
         stream.width, stream.height, stream.pix_fmt = *stored, pix_fmt
         stream.codec_context.sample_aspect_ratio = sar
-        stream.time_base = _tick(times, rate)
-        stream.codec_context.time_base = stream.time_base
+        tick = stream.time_base = _tick(times, rate)
+        stream.codec_context.time_base = 1 / Fraction(rate)
         if rotation:
             stream.set_display_rotation(rotation)
-        if interlaced:
-            stream.codec_context.flags |= 0x20040000  # interlaced DCT and motion estimation
+        if fields:
+            stream.codec_context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         track = output.add_stream(sound, rate=48000) if sound else None
         if track:
             track.codec_context.layout = "stereo"
-        for index, (time, rgb) in enumerate(zip(times, pictures, strict=True)):
-            if first is not None:
-                rgb = _stamp(rgb, first + index)
+        for index, rgb in zip(range(total), pictures, strict=True):
             rgb = np.ascontiguousarray(np.rot90(rgb, -rotation // 90))
             picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            picture = picture.reformat(format=pix_fmt)
-            picture.pts = round(time / stream.time_base)
-            picture.time_base = stream.time_base
-            output.mux(stream.encode(picture))
-        output.mux(stream.encode(None))
+            picture = _in_fields(picture.reformat(format=pix_fmt), fields)
+            picture.pts, picture.time_base = index, 1 / Fraction(rate)
+            output.mux(_timed(packet, times, rate, tick) for packet in stream.encode(picture))
+        output.mux(_timed(packet, times, rate, tick) for packet in stream.encode(None))
         if track:
             _tone(output, track, times, [0, *starts, total], rate)
     return starts
@@ -255,13 +267,14 @@ def read_number(picture: np.ndarray) -> int | None:
     1234
     """
     top, left, cell = _code_place(picture.shape[1], picture.shape[0])
-    grey = picture.astype(float).mean(axis=2)
     bits = []
     for row in range(4):
         for column in range(4):
             y, x = top + (row + 0.5) * cell, left + (column + 0.5) * cell
             reach = cell * 0.25
-            patch = grey[int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1]
+            patch = picture[
+                int(y - reach) : int(y + reach) + 1, int(x - reach) : int(x + reach) + 1
+            ]
             bits.append(int(patch.mean() > 127))
     word = int("".join(map(str, bits)), 2)
     return word >> 4 if _word(word >> 4) == word else None
@@ -312,6 +325,30 @@ def _pictures(shots, looks, size, dissolve, fade, bars):
         before.length = length
 
 
+def _pulled_down(pictures: Iterator[np.ndarray], fields: str) -> Iterator[np.ndarray]:
+    """Five frames for every four pictures, of which two are of a field each of two pictures."""
+    late = int(fields == "top")  # the row on which the field begins that is shown second
+    for four in iter(lambda: list(islice(pictures, 4)), []):
+        for early, then in ((0, 0), (1, 1), (1, 2), (2, 3), (3, 3)):
+            woven = four[early].copy()
+            woven[late::2] = four[then][late::2]
+            yield woven
+
+
+def _in_fields(picture: av.VideoFrame, fields: str | None) -> av.VideoFrame:
+    """A picture that says of itself which field comes first; only a filter can set that."""
+    if not fields:
+        return picture
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1)
+    )
+    named = graph.add("setfield", {"top": "tff", "bottom": "bff"}[fields])
+    graph.link_nodes(source, named, graph.add("buffersink")).configure()
+    graph.vpush(picture)
+    return graph.vpull()
+
+
 class _Scene:
     """A soft coloured pattern that drifts: like a shot, and unlike any other seed's."""
 
@@ -332,7 +369,23 @@ class _Scene:
 def _tick(times, rate: Fraction) -> Fraction:
     """The coarsest tick that holds every time, or 1/90000 s."""
     tick = 1 / Fraction(rate)
-    return tick if all((time / tick).denominator == 1 for time in times) else Fraction(1, 90000)
+    if all((time / tick).denominator == 1 for time in times):
+        return tick
+    fine = lcm(*(Fraction(time).denominator for time in times))
+    return Fraction(1, fine if fine <= 10**6 else 90000)
+
+
+def _timed(packet: av.Packet, times, rate: Fraction, tick: Fraction) -> av.Packet:
+    """A packet of a film that was encoded at a constant rate, at the times that it is to have.
+
+    Encoders of MPEG would take a fine tick for the rate.
+    """
+    shown, due = packet.pts, packet.dts
+    follows = times[shown + 1] if shown + 1 < len(times) else times[shown] + 1 / Fraction(rate)
+    packet.pts = round(times[shown] / tick)
+    packet.dts = round((times[due] if due >= 0 else times[0] + due / Fraction(rate)) / tick)
+    packet.duration, packet.time_base = round((follows - times[shown]) / tick), tick
+    return packet
 
 
 def _tone(output, track, times, bounds, rate) -> None:

@@ -45,7 +45,7 @@ KINDS = {
     "rotated.mp4": {"rotation": 90, "size": (192, 320)},
     "anamorphic.mp4": {"sar": Fraction(4, 3), "size": (240, 192)},
     "late.mp4": {"times": [Fraction(i, 24) + 3 for i in range(96)], "sound": "aac"},
-    "interlaced.mpg": {"codec": "mpeg2video", "interlaced": True, "rate": Fraction(25)}
+    "interlaced.mpg": {"codec": "mpeg2video", "fields": "top", "rate": Fraction(25)}
     | {"options": {"b": "4M", "bf": "2"}},
 }
 

@@ -62,23 +62,9 @@ NAMES = [
 
 def whole_film(folder: Path, name: str) -> Path:
     """A film of `FORMATS` as it should be."""
-    path, given = folder / name, dict(FORMATS[name])
-    into = given.pop("into", None)
-    plain = path.with_name(f"plain-{name}") if into else path
-    numbered_film(plain, [FRAMES // 2] * 2, size=(256, 128), rate=Fraction(25), **given)
-    if into:
-        _remuxed(plain, path, into)
-        plain.unlink()
+    path = folder / name
+    numbered_film(path, [FRAMES // 2] * 2, size=(256, 128), rate=Fraction(25), **FORMATS[name])
     return path
-
-
-def _remuxed(source: Path, path: Path, options: dict[str, str]) -> None:
-    with av.open(str(source)) as film, av.open(str(path), "w", options=options) as out:
-        tracks = {s.index: out.add_stream_from_template(s) for s in film.streams}
-        for packet in film.demux():
-            if packet.dts is not None:
-                packet.stream = tracks[packet.stream.index]
-                out.mux(packet)
 
 
 def cut_short(path: Path, tenths: int) -> bytes:
