@@ -24,11 +24,11 @@ from formats import (
 )
 from oddities import ODDITIES, SIZE, STEADY, edited
 
-from lab import cuts, ingest, looks, video
+from lab import cuts, ingest, looks, tables, video
 from lab.encoders import Features
-from lab.ingest import load_films, load_frames
 from lab.sample import numbered_film, read_number
 from lab.store import Workspace
+from lab.tables import load_films, load_frames
 from lab.video import FilmError
 
 FILMS = list(matrix())
@@ -74,7 +74,7 @@ def ingested(path, size, folder):
     workspace = Workspace(folder)
     report = ingest.ingest([path], workspace, jobs=0)
     times = load_frames(workspace, report.made[0])["times"]
-    proxy = ingest.proxy_path(workspace, report.made[0])
+    proxy = tables.proxy_path(workspace, report.made[0])
     shown = video.proxy_frames(proxy, range(len(times)))
     numbers = [number_in(picture, size) for picture in shown]
     return numbers, times.tolist(), report.problems, load_films(workspace).iloc[0]

@@ -413,7 +413,7 @@ def test_a_training_leaves_a_model_a_card_a_strip_and_its_losses(tmp_path):
 def test_interrupted_it_keeps_every_step(tmp_path, at):
     images = read_folder(stills(tmp_path / "sea"), 64)
     settings = TINY.model_copy(update={"every": 2})
-    step, stepped = Learner.step, []
+    step, stepped, handler = Learner.step, [], signal.getsignal(signal.SIGINT)
 
     def interrupted(self):
         if len(stepped) == at:
@@ -431,7 +431,7 @@ def test_interrupted_it_keeps_every_step(tmp_path, at):
     goes_on = train(images, tmp_path / "stopped", settings, steps=6)
     whole = train(images, tmp_path / "whole", settings, steps=6)
     pd.testing.assert_frame_equal(whole, goes_on, rtol=0, atol=1e-5)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_it_ends_when_it_learns_nothing_more(tmp_path):
