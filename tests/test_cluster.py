@@ -12,6 +12,7 @@ import time
 import dask
 import psutil
 import pytest
+import torch
 from conftest import contents
 from distributed import LocalCluster
 
@@ -227,7 +228,7 @@ def test_an_ingest_whose_worker_is_killed_in_mid_film_makes_the_same_store(
 ):
     calm, shared = Workspace(tmp_path / "calm"), Workspace(tmp_path / "shared")
     paths = sorted(films.iterdir())
-    ingest(paths, calm)
+    ingest(paths, calm, jobs=torch.get_num_threads())  # a thread each, as on the workers
     long, killed = Register(calm).identify(films / "long.mp4"), []
     watch = threading.Thread(target=kill_the_worker_at, args=(long, shared, killed), daemon=True)
     watch.start()
