@@ -7,12 +7,14 @@ it: what it shows is known, so what is read from it can be checked.
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice, pairwise
 from math import lcm
@@ -151,6 +153,20 @@ def _write_credits(folder: Path, films: list[Sample]) -> None:
     write_whole(folder / CREDITS, text.to_csv(index=False))
 
 
+@contextmanager
+def _own_priority() -> Iterator[None]:
+    """Be scheduled as before: SVT-AV1 makes who runs it as root real-time, and what that starts."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
+@_own_priority()
 def numbered_film(
     path,
     shots: Sequence[int] = (24, 24, 24),

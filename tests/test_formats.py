@@ -1,5 +1,6 @@
 """Every format, frame for frame: the numbers that the pictures show, and their times."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -201,3 +202,10 @@ def test_reading_from_the_middle_is_exact(name, tmp_path):
             assert read_number(frame.picture.to_ndarray()) == reached
             assert frame.time == times[reached]
         frames.close()
+
+
+def test_no_encoder_changes_how_this_process_is_scheduled(tmp_path):
+    if hasattr(os, "sched_getscheduler"):  # of Linux
+        before = os.sched_getscheduler(0)
+        numbered_film(tmp_path / "film.webm", [4], codec="libsvtav1", options={"preset": "12"})
+        assert os.sched_getscheduler(0) == before
