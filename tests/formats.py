@@ -136,7 +136,7 @@ BROADCAST = "25 23.976 29.97 59.94"  # what MPEG-1 and -2 know of
 FIELDS = "none top bottom"
 EVEN = "small tall wide"
 LOW = "small odd wide"
-H264_IN = "mp4 mov mkv avi mpg vob ts m2ts mxf flv 3gp asf"
+H264_IN = "mp4 mov mkv avi ts m2ts mxf flv 3gp asf"
 # fmt: off
 CODECS = {
     "mpeg1": Codec("mpeg1video", "mpg vob ts m2ts mp4 mov mkv avi asf", "yuv420p", MPEG, 1,

@@ -149,6 +149,8 @@ PRORES = {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}
 DISC = {"codec": "mpeg2video", "options": MPEG}
 TAPE = {"codec": "dvvideo", "pix_fmt": "yuv411p", "fields": "bottom", "size": (720, 480)}
 CAMERA = {"codec": "dnxhd", "pix_fmt": "yuv422p", "options": {"b": "120M"}, "size": (1920, 1080)}
+# Pictures too large to share a packet of a program stream: each has a stamp.
+LARGE = {"options": {"x264-params": f"{OPEN['x264-params']}:qp=1"}, "size": (720, 576)}
 ODDITIES: dict[str, Callable[[Path], Answer]] = {
     "telecined-top.mpg": partial(hard_telecine, fields="top", **DISC),
     "telecined-bottom.vob": partial(hard_telecine, fields="bottom", **DISC),
@@ -157,6 +159,7 @@ ODDITIES: dict[str, Callable[[Path], Answer]] = {
     "telecined-tape.avi": partial(hard_telecine, **TAPE),
     "repeated-fields.ts": soft_telecine,
     "repeated-fields.vob": partial(soft_telecine, length=22),
+    "large.vob": partial(plain, **LARGE),
     "unpacked.avi": partial(plain, **DIVX),
     "packed.avi": packed,
     "pieces.mp4": partial(plain, **PIECES),

@@ -38,8 +38,10 @@ QUICK = {next(film for film in FILMS if film.container == c) for c in CONTAINERS
 # FFmpeg 9.0 made with libtheora: `-c:v libtheora -q:v 5 -g 12 -pix_fmt yuv420p -bitexact`.
 READ_ONLY = "theora vp3 vp5 vp6 vp6f vp7 vc1 wmv3 msmpeg4v1 rv30 rv40 svq3 indeo3 indeo4 indeo5 "
 READ_ONLY += "cavs vvc apv prores_raw hap lagarith fraps dxtory aic mjpegb clearvideo truemotion1"
-# What it writes and nobody uses: FFmpeg gives some pictures in program streams the times of others.
-UNUSED = {(codec, into) for codec in ("mpeg4", "hevc", "hevc-444") for into in ("mpg", "vob")}
+# What it writes and is left out: where small pictures share a packet of a program stream, only the
+# first has a stamp, and of these codecs FFmpeg may give it to another. See `oddities.LARGE`.
+SHARED = ("mpeg4", "h264-closed", "h264-open", "h264-444", "hevc", "hevc-444")
+UNUSED = {(codec, into) for codec in SHARED for into in ("mpg", "vob")}
 LONG = 150  # frames
 
 
