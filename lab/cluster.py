@@ -175,7 +175,7 @@ def _spread(
         while waiting and len(running) < max(1, _threads(client, address)):
             name = waiting.pop()
             asked = asker, name, pickle.dumps((function, pieces[name])), sign, _versions()
-            running[name] = client.submit(_do, *asked, key=f"{name} {asker}", pure=False)
+            running[name] = client.submit(_do, *asked, pure=False)
             running[name].add_done_callback(partial(_ended, news, name))
         try:
             name, kind, content = news.get(timeout=LOOK)
@@ -259,7 +259,11 @@ def _do(asker: str, name: str, question: bytes, sign: str, versions: dict[str, s
 def _unsealed(question: bytes, tell: Callable) -> bytes:
     """In the helper: do what is asked."""
     function, args = pickle.loads(question)
-    return pickle.dumps(("done", function(*args, tell=tell)))
+    try:
+        end = "done", function(*args, tell=tell)
+    except Exception as error:
+        end = "failed", error
+    return pickle.dumps(end)
 
 
 def _telling(worker, asker: str, name: str) -> Callable:

@@ -102,6 +102,8 @@ def test_what_is_told_returned_and_raised_there_comes_back_here(spread, work):
     assert [end[name][0] for name in "23"] == ["failed", "failed"]
     assert isinstance(end["2"][1], DiedError) and "SIGABRT" in str(end["2"][1])
     assert isinstance(end["3"][1], ValueError)
+    # Asked once more, it is done once more.
+    assert ends(spread(work.piece, {"4": (5,)})) == {"4": ("done", 25)}
 
 
 @pytest.mark.long
