@@ -113,6 +113,15 @@ def borrowed() -> Iterator[Helper]:
         _free.append(helper)
 
 
+def stop(helpers: Iterable[Helper]) -> None:
+    """Stop helpers in the midst of their work: all at once, as each takes a while to be gone."""
+    stopped = [*helpers]
+    for helper in stopped:
+        helper.process.kill()
+    for helper in stopped:
+        helper.process.wait()
+
+
 def end_free(but: int = 0) -> None:
     """End the helpers that have nothing to do, `but` so many."""
     with contextlib.suppress(IndexError):  # others take of them at the same time
@@ -175,11 +184,7 @@ def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterat
     finally:
         over.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        stopped = list(busy)
-        for helper in stopped:
-            helper.process.kill()
-        for helper in stopped:  # all at once: each takes a while to let its memory go
-            helper.process.wait()
+        stop(busy)
         end_free(but=1)
 
 

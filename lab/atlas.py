@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from lab.plots import COLOURS, SYMBOLS
+from lab.store import image_file
 
 # What every script begins with, and the script that draws a board.
 ELEMENT = Path(__file__).with_name("element.js").read_text("utf-8")
@@ -75,9 +75,7 @@ def sprites(paths: Sequence[str | Path], tile: tuple[int, int]) -> list[bytes]:
             for k, path in enumerate(here):
                 sheet.paste(_tile(path, tile), (k % columns * wide, k // columns * high))
                 bar.update()
-            buffer = io.BytesIO()
-            sheet.save(buffer, "JPEG", quality=80)
-            sheets.append(buffer.getvalue())
+            sheets.append(image_file(sheet, "JPEG", quality=80))
     return sheets
 
 

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 
-from lab.apart import DiedError, Helper, borrowed, end_free
+from lab.apart import DiedError, Helper, borrowed, end_free, stop
 from lab.store import aside, key_of
 
 SOON = 10.0  # seconds in which a scheduler answers, and has a worker
@@ -282,7 +282,5 @@ def _telling(worker, asker: str, name: str) -> Callable:
 def _stop(asker: str) -> None:
     """Stop what still runs for someone, and give back the memory of who has nothing to do."""
     _over.add(asker)
-    for helper in list(_working.pop(asker, ())):
-        helper.process.kill()
-        helper.process.wait()
+    stop(_working.pop(asker, ()))
     end_free()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from lab.films import named
 from lab.language import clock, counted
 from lab.lettering import font, wrapped
 from lab.sheets import SCREEN
-from lab.store import write_whole
+from lab.store import image_file, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,9 +61,7 @@ def film_strips(
         own = shots.iloc[owned.get(film.film_id, [])]
         sheet.paste(_strip(film, own, seconds, thumbnails), (EDGE, top))
         top += high
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    write_whole(Path(out), buffer.getvalue())
+    write_whole(Path(out), image_file(sheet, "PNG"))
 
 
 def row_seconds(durations: pd.Series, lengths: pd.Series) -> int:

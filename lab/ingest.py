@@ -98,12 +98,12 @@ def ingest(
 
 @contextmanager
 def _way(workspace: Workspace, paths: list[Path], jobs: int, dask: str) -> Iterator[Callable]:
-    """The way in which films are worked on: here, each in a process apart, or on a cluster."""
+    """A way to work on films: here, each in a process apart, or on a cluster."""
     if not dask:
-        yield partial(spread, _apart, jobs=jobs) if jobs else _here
+        yield partial(spread, jobs=jobs) if jobs else _here
         return
     with reach(dask, workspace.root, paths) as spread_there:
-        yield partial(spread_there, _apart)
+        yield spread_there
 
 
 def _ingest(
@@ -235,7 +235,7 @@ def _bar(size: int) -> tqdm:
 def _rounds(way: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
     """As `way`; those at which others are at work come last, and are waited for."""
     later = {}
-    for film_id, kind, content in way(_with(pieces, _busy)):
+    for film_id, kind, content in way(partial(_apart, waits=_busy), pieces):
         if isinstance(content, BusyError):
             later[film_id] = pieces[film_id]
         else:
@@ -243,32 +243,24 @@ def _rounds(way: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
     if later:
         these = counted(len(later), "film")
         tqdm.write(f"another ingest is at work on {these}; waiting for it", file=sys.stderr)
-        yield from way(_with(later, _patient))
-
-
-def _with(pieces: dict[str, tuple], waits: Callable) -> dict[str, tuple]:
-    return {film_id: (*args, waits) for film_id, args in pieces.items()}
+        yield from way(_apart, later)
 
 
 def _busy() -> None:
     raise BusyError
 
 
-def _patient() -> None:
-    pass
-
-
-def _here(pieces: dict[str, tuple]) -> Iterator[tuple]:
-    """As `lab.apart.spread`, in this process."""
-    for film_id, (*args, _, waits) in pieces.items():
+def _here(function: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
+    """As `lab.apart.spread`, in this process: what is raised is raised, and nothing is told."""
+    for name, args in pieces.items():
         try:
-            yield film_id, "done", ingest_film(*args, waits=waits)
+            yield name, "done", function(*args, tell=lambda *words: None)
         except BusyError as error:
-            yield film_id, "failed", error
+            yield name, "failed", error
 
 
-def _apart(path, film_id, root, settings, threads: int, waits, tell) -> Worked:
-    """`ingest_film` in a process of its own."""
+def _apart(path, film_id, root, settings, threads: int, *, tell, waits=lambda: None) -> Worked:
+    """`ingest_film` with so many threads."""
     torch.set_num_threads(threads)
     return ingest_film(path, film_id, root, settings, tell, waits)
 

@@ -6,7 +6,6 @@ encoder decodes no film again.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from PIL import Image
 
 from lab import channels, faces, flags, framing, language, motion
 from lab.encoders import PACKAGED, load_encoder, packaged
-from lab.store import write_arrays, write_json
+from lab.store import image_file, write_arrays, write_json
 from lab.video import Box, proxy_frames, shown_at
 
 VERSIONS = (
@@ -147,9 +146,7 @@ def _thumbnails(folder: Path, proxy: Path, times, box: Box, shots, seen: _Seen) 
         for index, picture in enumerate(pictures, start):
             thumbnail = Image.fromarray(picture)
             thumbnail.thumbnail(THUMBNAIL)
-            buffer = io.BytesIO()  # into a file Pillow may write the half, on a full disk
-            thumbnail.save(buffer, "JPEG", quality=85)
-            (folder / f"{index}.jpg").write_bytes(buffer.getvalue())
+            (folder / f"{index}.jpg").write_bytes(image_file(thumbnail, "JPEG", quality=85))
     return kinds
 
 

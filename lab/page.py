@@ -24,7 +24,7 @@ from lab.language import caption, clock
 from lab.layout import NONE
 from lab.plots import look_of
 from lab.scenes import SceneMap
-from lab.store import write_whole
+from lab.store import image_file, write_whole
 
 MANY = 1500  # shots from which tiles of a picture may hide each other
 SIZE = (2400, 1500)  # pixels of a picture of the map
@@ -113,9 +113,7 @@ def as_png(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> bytes:
                       stroke_fill="black")  # fmt: skip
     for y, colour, line in _legend(found):
         draw.text((SIZE[0] - LEGEND + 10, y), line, colour, _font(18))
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_file(sheet, "PNG")
 
 
 def as_svg(found: SceneMap, thumbnails: Callable[[str, int], Path]) -> str:
@@ -196,9 +194,7 @@ def _legend(found: SceneMap) -> list[tuple[int, str, str]]:
 def _jpeg(path: Path, most: tuple[int, int]) -> bytes:
     with Image.open(path) as picture:
         picture.thumbnail(most)
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=75)
-    return buffer.getvalue()
+        return image_file(picture, "JPEG", quality=75)
 
 
 def _font(size: int):

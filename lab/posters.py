@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from lab.language import counted
 from lab.lettering import font
 from lab.panels import focus_of
 from lab.sheets import at_its_best, ending, still
-from lab.store import write_whole
+from lab.store import image_file, write_whole
 from lab.video import EPSILON, WHOLE, Box, Player, WriteError, gif
 
 GLANCE = (64, 36)  # pixels of a picture that is not for looking at
@@ -86,9 +85,8 @@ def poster(edit: Edit, out, *, title: str = "", width: int = 2000) -> int:
             left = margin + column * step[0] + side * (panel[0] + SEAM)
             sheet.paste(picture, (left, margin + row * step[1]))
     sheet.paste(foot, (margin, sheet.height - margin - foot.height))
-    buffer = io.BytesIO()
-    sheet.save(buffer, kind[1:], resolution=width / 50 * 2.54, quality=92)
-    write_whole(Path(out), buffer.getvalue())
+    dots = width / 50 * 2.54
+    write_whole(Path(out), image_file(sheet, kind[1:], resolution=dots, quality=92))
     return len(shots)
 
 
@@ -258,10 +256,8 @@ def _moving(edit: Edit, shots: list[Row]) -> list[Image.Image]:
 def _animated(frames: list[Image.Image], kind: str, skip: int, quality: int) -> bytes:
     if kind == ".gif":
         return gif([np.asarray(frame) for frame in frames], TICK * skip)
-    buffer, options = io.BytesIO(), {"quality": quality, "method": 4, "loop": 0}
-    ms = int(TICK * skip * 1000)
-    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], duration=ms, **options)
-    return buffer.getvalue()
+    whole = {"save_all": True, "append_images": frames[1:], "duration": int(TICK * skip * 1000)}
+    return image_file(frames[0], "WEBP", **whole, quality=quality, method=4, loop=0)
 
 
 def _foot(edit: Edit, title: str, wide: int) -> Image.Image:

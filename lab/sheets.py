@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +15,7 @@ from lab.edit import Edit, EditError, Row
 from lab.films import named
 from lab.language import caption, clock
 from lab.lettering import font, wrapped
-from lab.store import write_whole
+from lab.store import image_file, write_whole
 from lab.video import WHOLE, Box, WriteError
 
 if TYPE_CHECKING:
@@ -191,9 +190,7 @@ class Cell(NamedTuple):
 
 def draw_sheet(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes:
     """A PNG of cells in rows; `panel` is the room for one picture, in pixels."""
-    buffer = io.BytesIO()
-    _Sheet(cells, panel, columns, SCREEN).drawn(cells).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return image_file(_Sheet(cells, panel, columns, SCREEN).drawn(cells), "PNG", optimize=True)
 
 
 def draw_pages(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes:
@@ -211,12 +208,8 @@ def draw_pages(cells: list[Cell], panel: tuple[int, int], columns: int) -> bytes
         )
         for at in range(0, len(cells), count)
     ]
-    buffer = io.BytesIO()
-    dots = wide / A4[0] * 25.4
-    pages[0].save(
-        buffer, "PDF", save_all=True, append_images=pages[1:], resolution=dots, quality=90
-    )
-    return buffer.getvalue()
+    whole = {"save_all": True, "append_images": pages[1:], "resolution": wide / A4[0] * 25.4}
+    return image_file(pages[0], "PDF", **whole, quality=90)
 
 
 class Look(NamedTuple):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import re
@@ -25,6 +26,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,9 @@ from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save
 
 from lab.video import HOST, WriteError, maker
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 CARD = "part.json"
 LOCK = ".lock"
@@ -277,7 +282,7 @@ def write_whole(path: Path, data: str | bytes) -> None:
     WriteError
         If the disk is full.
     """
-    scratch = path.with_name(f".{path.name}.{maker()}")
+    scratch = aside(path)
     try:
         with room_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -285,6 +290,16 @@ def write_whole(path: Path, data: str | bytes) -> None:
             os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def image_file(image: Image.Image, kind: str, **options) -> bytes:
+    """An image as the content of a file: ``"PNG"``, ``"JPEG"``, ..., with Pillow's `options`.
+
+    Pillow itself, writing to a full disk, takes half a file for a whole one.
+    """
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def write_json(path: Path, content) -> None:

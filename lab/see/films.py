@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import tempfile
 from collections import Counter
@@ -29,7 +28,7 @@ from lab.see.looking import Looking, Model, State, step
 from lab.shots import BarFinder, find_shots
 from lab.soundtrack import closed
 from lab.stages import BAR_EVERY
-from lab.store import Workspace, sweep_beside, write_json, write_whole
+from lab.store import Workspace, image_file, sweep_beside, write_json, write_whole
 from lab.tables import load_archive
 from lab.video import (
     EPSILON,
@@ -336,9 +335,7 @@ def _play(images: Iterable[np.ndarray], out: Path, stays: float) -> None:
 def _keep(images: Iterable[np.ndarray], places: list[Path]) -> None:
     """Write images as PNGs, each whole."""
     for image, place in zip(images, places, strict=True):
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "PNG")
-        write_whole(place, buffer.getvalue())
+        write_whole(place, image_file(Image.fromarray(image), "PNG"))
 
 
 def _names(paths: list[Path], folder: Path, out: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from lab.see.checkpoints import (
 from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
 from lab.see.images import Images, SeeError, split
 from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
-from lab.store import write_whole
+from lab.store import image_file, write_whole
 
 LOSSES = ("step", "pixels", "features", "kind", "adversarial", "discriminator", "held_out")
 LOOKED_AT = 16  # held-out images by which progress is told
@@ -335,6 +334,4 @@ def _pictures(batch: torch.Tensor) -> np.ndarray:
 def _write_strip(path: Path, rows: list[np.ndarray]) -> None:
     """Rows of pictures under one another, as PNG."""
     whole = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-    buffer = io.BytesIO()
-    Image.fromarray(whole).save(buffer, format="PNG")
-    write_whole(path, buffer.getvalue())
+    write_whole(path, image_file(Image.fromarray(whole), "PNG"))

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from lab.video.reading import INDEXED, LEAP, audio_stream, open_film
+from lab.video.reading import INDEXED, audio_stream, open_film
+from lab.video.stamps import LEAP
 
 SOUND_RATE = 48000  # samples a second of all sound that is worked on
 # Sound that MP4 holds and browsers play; any other is encoded to AAC once.

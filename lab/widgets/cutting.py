@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import anywidget
@@ -14,7 +13,7 @@ from lab import video
 from lab.atlas import ELEMENT
 from lab.cutlists import Cutting
 from lab.ingest import recut
-from lab.store import Workspace
+from lab.store import Workspace, image_file
 from lab.tables import load_archive, load_films, load_frames, proxy_path
 
 PAGE, STEP = 1500, 24  # frames on show at once; frames from one picture of the strip to the next
@@ -101,6 +100,4 @@ class CutStrip(anywidget.AnyWidget):
         """Frames of the proxy side by side, as a JPEG."""
         found = video.proxy_frames(proxy_path(self.workspace, self.film_id), list(indices))
         row = [np.asarray(Image.fromarray(picture).resize(size)) for picture in found]
-        buffer = io.BytesIO()
-        Image.fromarray(np.concatenate(row, axis=1)).save(buffer, "JPEG", quality=80)
-        return buffer.getvalue()
+        return image_file(Image.fromarray(np.concatenate(row, axis=1)), "JPEG", quality=80)
