@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from unittest.mock import patch
 
 import dask
 import psutil
@@ -76,6 +77,7 @@ def scheduler(work):
     """Address of a cluster of two workers, each a process, which its nanny replaces if it dies."""
     asked = {"distributed.scheduler.allowed-failures": 1}
     with (
+        patch.dict(os.environ),  # a nanny sets OMP_NUM_THREADS and leaves it set
         dask.config.set(asked),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as two,
     ):
