@@ -19,6 +19,7 @@ from sklearn.decomposition import PCA
 AXES = 50  # principal axes in which neighbours are sought
 FEW = 6  # shots, up to which a map is their first two principal axes
 DEEP = 10  # dimensions of the layout on which shots are grouped
+LEAST = 1e-5  # of the longest axis, below which another tells nothing
 EPOCHS = (500, 200)  # rounds of a layout: of a small map, of a large one
 LARGE = 2000  # shots, from which a map is large
 SMALLEST, GROWTH = 4, 0.4  # shots of the smallest scene: at least, and as a power of all
@@ -93,9 +94,11 @@ def lay_out(space, near, seed: int, dimensions: int = 2, start=None, rounds=None
 
 
 def _padded(space: np.ndarray, dimensions: int) -> np.ndarray:
-    """The first axes of points; where there are fewer, next to nothing (UMAP divides by it)."""
+    """The first axes of points; where fewer say anything, next to nothing (UMAP divides by it)."""
     nothing = np.random.default_rng(0).normal(0, 1e-3, (len(space), dimensions))
-    nothing[:, : space.shape[1]] = space[:, :dimensions]
+    # The last of as many axes as points is rounding, or all zeros, as the processor has it.
+    told = space[:, np.ptp(space, axis=0) > LEAST * np.ptp(space)][:, :dimensions]
+    nothing[:, : told.shape[1]] = told
     return nothing
 
 

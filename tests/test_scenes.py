@@ -79,6 +79,15 @@ def test_neighbours_are_those_of_an_exhaustive_search():
     assert np.allclose(apart, np.sort(every, axis=1)[:, :6], atol=1e-3)
 
 
+@pytest.mark.parametrize("least", [0, 1e-9])
+def test_an_axis_in_which_all_lie_alike_does_no_harm(least):
+    space = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    space[:, 5] *= least
+    found = layout.lay_out(space, layout.neighbours(space, 9), 0, 6)
+    without = layout.lay_out(space[:, :5], layout.neighbours(space, 9), 0, 6)
+    assert np.isfinite(found).all() and np.array_equal(found, without)
+
+
 def test_new_films_are_placed_among_their_like_and_nothing_else_moves(drawn):
     archive, _, found = drawn
     more, kind = blobs(20, 5, seed=1)
