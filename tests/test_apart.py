@@ -52,6 +52,9 @@ def slow_but_steady():
 def slow_with_what_came():
     return [time.sleep(0.6) or number for number in watched(range(3), 0.4)]
 
+def around(name):
+    return os.environ.get(name)
+
 def nothing_to_send():
     return (x for x in ())
 """
@@ -83,6 +86,17 @@ def test_what_is_returned_or_raised_there_comes_back_here(helper):
     assert helper.call(os.getpid) == helper.process.pid != os.getpid()
     # what a library prints there is no answer
     assert helper.call(print, "printed") is None and helper.call(abs, -3) == 3
+
+
+def test_a_cluster_s_thrift_does_not_reach_it(work, monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    helper = Helper()
+    try:
+        assert helper.call(work.around, "MALLOC_TRIM_THRESHOLD_") is None
+        assert helper.call(work.around, "OMP_NUM_THREADS") == "1"
+    finally:
+        helper.end()
 
 
 def test_what_cannot_be_sent_is_told_and_the_process_goes_on(helper, work):

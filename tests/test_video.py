@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+import psutil
 import pytest
 from conftest import KINDS, VARIABLE
 
@@ -74,6 +75,15 @@ def test_seeks_far_into_long_groups_of_pictures_are_exact(tmp_path, name):
             frame = player.at((index + step) / 24)
             assert read_number(frame.picture.to_ndarray()) == min(index + step, 999)
         player.close()
+
+
+def test_a_share_of_one_thread_is_one(film):
+    """A film that is worked on beside others keeps to its share, and makes no thread a frame."""
+    before, counts = psutil.Process().num_threads(), []
+    for frame in Reader(film("h264-open.mkv"), size=(64, 48), matrix="bt601", threads=1):
+        video.small_rgb(frame.picture, 8, 6)
+        counts.append(psutil.Process().num_threads())
+    assert len(counts) == 96 and max(counts) <= before
 
 
 def test_player_holds_the_first_and_the_last_frame(film):

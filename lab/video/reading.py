@@ -182,8 +182,10 @@ class _Lens:
     when the picture changes shape in mid-film, and when the first interlaced frame arrives.
     """
 
-    def __init__(self, sar: Fraction, rotation: int, size, pixels: str, crop: Box, matrix: str):
-        self.sar, self.rotation, self.size = sar, rotation, size
+    def __init__(
+        self, sar: Fraction, rotation: int, size, pixels: str, crop: Box, matrix: str, threads: int
+    ):
+        self.sar, self.rotation, self.size, self.threads = sar, rotation, size, threads
         self.pixels, self.crop, self.matrix = pixels, crop, matrix
         self.graph, self.shape, self.interlaced = None, None, False
         self.times: deque[Fraction] = deque()
@@ -243,6 +245,7 @@ class _Lens:
         steps += [("scale", scale), ("setsar", "1"), ("format", self.pixels)]
 
         graph = av.filter.Graph()
+        graph.threads = self.threads
         source = graph.add_buffer(
             width=picture.width, height=picture.height, format=picture.format, time_base=CLOCK
         )
@@ -280,6 +283,8 @@ class Reader:
         sought from a key frame well before it, others are decoded from their beginning.
     matrix : str
         YUV matrix of the pictures returned, ``"bt709"`` or ``"bt601"``.
+    threads : int
+        That decode and scale; 0 for as many as the machine has cores.
 
     Attributes
     ----------
@@ -299,10 +304,18 @@ class Reader:
     """
 
     def __init__(
-        self, path, *, size=None, pixels="yuv420p", crop=WHOLE, start=None, matrix="bt709"
+        self,
+        path,
+        *,
+        size=None,
+        pixels="yuv420p",
+        crop=WHOLE,
+        start=None,
+        matrix="bt709",
+        threads=0,
     ):
         self.path, self.size, self.pixels, self.crop = path, size, pixels, crop
-        self.start, self.matrix = start, matrix
+        self.start, self.matrix, self.threads = start, matrix, threads
         self.damaged, self.broken, self.trouble, self.promised = 0, 0, [], None
 
     def __iter__(self) -> Iterator[Frame]:
@@ -324,7 +337,8 @@ class Reader:
             if lens is None:
                 sar = stream.sample_aspect_ratio or Fraction(1)
                 rotation = picture.rotation % 360
-                lens = _Lens(sar, rotation, self.size, self.pixels, self.crop, self.matrix)
+                shown = self.size, self.pixels, self.crop, self.matrix
+                lens = _Lens(sar, rotation, *shown, self.threads)
             if self.start is not None and float(time) < self.start - LEAD:
                 held = time, picture
                 continue
@@ -372,7 +386,7 @@ class Reader:
                 yield pts * stream.time_base, picture, stream
 
     def _pictures(self, container, stream) -> Iterator[av.VideoFrame]:
-        stream.thread_type = "AUTO"
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", self.threads
         packets = container.demux(stream)
         while True:
             try:
@@ -552,7 +566,10 @@ def shown_at(times: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 def small_rgb(picture: av.VideoFrame, width: int, height: int) -> np.ndarray:
     """A small copy of a yuv420p picture (matrix bt601), uint8 (height, width, 3)."""
-    small = picture.reformat(width, height, "rgb24", src_colorspace="itu601", interpolation="AREA")
+    # A picture has a scaler of its own: threads would be made and ended for each.
+    small = picture.reformat(
+        width, height, "rgb24", src_colorspace="itu601", interpolation="AREA", threads=1
+    )
     return small.to_ndarray()
 
 
