@@ -11,10 +11,11 @@ install: $(READY)
 demo: $(READY)
 	$(BIN)/lab demo
 
-# The quick tests run beside each other, a thread each; the long ones drive browsers and kill.
+# Tests run beside each other, a thread each. With ALL=1 the long ones too, which drive browsers
+# (one after another) and kill.
 test: $(READY)
 	$(BIN)/ruff check .
-	$(if $(ALL),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest $(if $(ALL),,-n auto -m "not long")
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(if $(ALL),,-m "not long")
 
 lab: $(READY)
 	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb

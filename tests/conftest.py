@@ -124,6 +124,13 @@ def page():
         browser.close()
 
 
+def pytest_collection_modifyitems(items):
+    """One browser at a time: two would take the machine from each other."""
+    for item in items:
+        if "page" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 def contents(work):
     """Every file of a store, hidden ones too, by name; of JSON what it says, but for seconds."""
     files = {path.relative_to(work).as_posix(): path for path in work.rglob("*") if path.is_file()}
