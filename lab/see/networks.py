@@ -202,10 +202,10 @@ class Features(nn.Module):
         self.model = copy.deepcopy(packaged().model).float().eval().requires_grad_(False)
         self.depths = [self.model._blocks[k]._block_args.output_filters for k in STAGES]
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        """Features of pictures (n, 3, h, w), 0 to 1, at `STAGES`."""
-        if min(pictures.shape[-2:]) < LEAST:
-            scale = LEAST / min(pictures.shape[-2:])
+    def forward(self, pictures: torch.Tensor, least: int = LEAST) -> list[torch.Tensor]:
+        """Features of pictures (n, 3, h, w), 0 to 1, at `STAGES`, shown with sides of `least`."""
+        if min(pictures.shape[-2:]) < least:
+            scale = least / min(pictures.shape[-2:])
             size = [round(side * scale) for side in pictures.shape[-2:]]
             pictures = F.interpolate(pictures, size, mode="bilinear")
         model, found = self.model, []
