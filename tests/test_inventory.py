@@ -171,6 +171,20 @@ def test_films_on_a_disk_that_is_not_there_keep_their_parts(workspace):
     assert everything(workspace) == before
 
 
+def test_a_film_deleted_after_its_folder_was_renamed_is_gone(workspace):
+    one, other = film_ids(workspace)
+    moved = workspace.archive.rename(workspace.root / "reels")
+    register = Register(workspace)
+    assert register.relink(moved).keys() == {one, other}
+    register.save()
+    Register(workspace).where(one).unlink()
+    found = inventory(workspace)
+    assert set(found[found.state == "film gone"].path) == set(prune(workspace).path)
+    assert "film away" not in set(found.state)
+    left = states(workspace)
+    assert any(other in part for part in left) and not any(one in part for part in left)
+
+
 def test_a_lost_register_costs_nothing(workspace):
     before = everything(workspace)
     Register(workspace).file.unlink()
