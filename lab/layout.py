@@ -8,6 +8,8 @@ same exact neighbours.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 import numpy as np
@@ -89,8 +91,18 @@ def lay_out(space, near, seed: int, dimensions: int = 2, start=None, rounds=None
             random_state=seed,
             precomputed_knn=(*near, None),
         )
-        with ONE:
+        with ONE, _threads_kept():
             return solver.fit_transform(space).astype(float)
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Numba gives OpenMP, and so torch, a thread for each core, and leaves it at that."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _padded(space: np.ndarray, dimensions: int) -> np.ndarray:

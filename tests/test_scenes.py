@@ -1,5 +1,8 @@
 """The map: known groups found, nothing that stands moves, names that stay."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,6 +89,17 @@ def test_an_axis_in_which_all_lie_alike_does_no_harm(least):
     found = layout.lay_out(space, layout.neighbours(space, 9), 0, 6)
     without = layout.lay_out(space[:, :5], layout.neighbours(space, 9), 0, 6)
     assert np.isfinite(found).all() and np.array_equal(found, without)
+
+
+def test_a_layout_leaves_others_their_threads():
+    """In a fresh process: it is the first layout that numba starts its threads for."""
+    program = (
+        "import numpy as np, torch; from lab import layout;"
+        "space = np.random.default_rng(0).normal(size=(40, 5)); torch.set_num_threads(1);"
+        "layout.lay_out(space, layout.neighbours(space, 9), 0); print(torch.get_num_threads())"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert ran.stdout.split() == [b"1"]
 
 
 def test_new_films_are_placed_among_their_like_and_nothing_else_moves(drawn):
