@@ -42,7 +42,7 @@ from lab.see import (
 from lab.see.checkpoints import VERSION, write_model
 from lab.see.degrade import clouds, dimmed, edges, grey, jittered, pair, reduced, stranger, view
 from lab.see.images import Images
-from lab.see.learner import Learner, _follow, _typical
+from lab.see.learner import LABEL, Learner, _follow, _typical
 from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import Workspace
 from lab.video import FilmError, probe
@@ -398,7 +398,7 @@ def test_a_training_leaves_a_model_a_card_a_strip_and_its_losses(tmp_path):
     assert drawn["pixels"] == losses.pixels.tolist()
     assert drawn["held out"] == [losses.held_out[1]]
     # One of ten is held out for every six: two, in three rows.
-    assert Image.open(tmp_path / "model/strip.png").size == (2 * 64, 3 * 64)
+    assert Image.open(tmp_path / "model/strip.png").size == (2 * 64, 3 * (64 + LABEL))
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {
         "model.safetensors",
@@ -656,12 +656,17 @@ def test_the_command_trains_and_looks(tmp_path, film, capsys):
         (["train", "--out", "m"], "name a folder of stills"),
         (["train", "x", "--scene", "1", "--out", "m"], "name a folder of stills"),
         (["train", "nowhere", "--out", "m"], "does not exist"),
+        (["train", "letters", "--out", "m"], "letters: holds neither pictures"),
+        (["train", "sea", "--out", "letters/a.txt"], "a.txt: is a file, and a model is a folder"),
         (["run", "x.mp4", "--model", "m", "--out", "y.avi"], r"end the name in .mp4"),
         (["run", "x.mp4", "--model", "nowhere", "--out", "y.mp4"], "does not exist"),
     ],
 )
 def test_what_the_command_cannot_do_is_one_sentence(asked, told, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    stills(tmp_path / "sea", 60)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").write_text("a letter")
     assert main(["see", *asked]) == 1
-    line = capsys.readouterr().err.strip()
-    assert told in line and line.startswith("lab: ") and len(line.splitlines()) == 1
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told in line and line.startswith("lab: ")

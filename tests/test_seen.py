@@ -94,6 +94,27 @@ def test_a_film_seen_keeps_its_frames_times_and_sound(film, kind, tmp_path):
     assert told["settings"]["size"] == 192 and told["film"] == str(film(kind))
 
 
+@pytest.mark.parametrize(("span", "first", "last"), [((1, 2.5), 24, 60), ((3.2, 9), 76, 96)])
+def test_a_part_of_a_film_is_seen_with_its_own_sound(film, span, first, last, tmp_path):
+    clip, out = film("h264-closed.mp4"), tmp_path / "seen.mp4"
+    assert see_film(through_glass(), clip, out, BARE, span=span) == last - first
+    seen = seen_in(out)
+    assert [read_number(picture) for _, picture in seen] == [*range(first, last)]
+    assert [time for time, _ in seen] == [Fraction(k, 24) for k in range(last - first)]
+    sound, whole = heard(out, 0), heard(clip, first / 24)
+    length = round((last - first) / 24 * 48000) - 2000
+    assert abs(sound.shape[1] - length) < 5000
+    assert np.corrcoef(sound[0, :length], whole[0, :length])[0, 1] > 0.95
+    told = json.loads((tmp_path / "seen.json").read_text())["seconds"]
+    assert told == pytest.approx([first / 24, last / 24], abs=1e-3)
+
+
+def test_a_part_of_which_there_is_nothing_is_told(film, tmp_path):
+    with pytest.raises(SeeError, match=r"is over at 4\.00 s; begin before"):
+        see_film(through_glass(), film("h264-closed.mp4"), tmp_path / "y.mp4", BARE, span=(7, 9))
+    assert not [*tmp_path.iterdir()]
+
+
 MINUTE = {
     "23.976": [Fraction(k * 1001, 24000) for k in range(1439)],
     "variable": [Fraction(3750 * k + 1000 * (k % 3), 90000) for k in range(1439)],
@@ -306,6 +327,9 @@ def test_the_command_looks_at_what_it_is_given(tmp_path, film, model, capsys):
     folder = str(stills(tmp_path / "stills", 2))
     assert main(["see", "run", folder, *looks, "--out", str(pictures)]) == 0
     assert "2 pictures" in capsys.readouterr().out and len([*pictures.iterdir()]) == 2
+    out = str(tmp_path / "part.mp4")
+    assert main(["see", "run", source, *looks, "--out", out, "--range", "1:2"]) == 0
+    assert "24 frames" in capsys.readouterr().out and len(seen_in(out)) == 24
     out = str(tmp_path / "film.mp4")
     assert main(["see", "run", folder, *looks, "--out", out, "--interval", "0.2"]) == 0
     assert len(seen_in(out)) == 10
@@ -320,6 +344,8 @@ def test_the_command_looks_at_what_it_is_given(tmp_path, film, model, capsys):
         (["STILLS", "--out", "y.mp4", "--beside"], "--beside is for films"),
         (["0123456789ab-0-1000", "--out", "y.mp4", "--beside"], "--beside is for films"),
         (["0123456789ab-0-1000", "--out", "y.mp4"], "is neither a file nor a shot of data"),
+        (["CLIP", "--out", "y.mp4", "--beside", "strip", "--range", "1:2"], "--range is of a film"),
+        (["STILLS", "--out", "y.mp4", "--range", "1:2"], "--range is of a film"),
         (["CLIP", "--out", "y.mp4", "--archive-sound", "1"], None),
         (["CLIP", "--out", "y.mp4", "--labels"], "--labels is of a film and what is seen of it"),
         (["CLIP", "--out", "CLIP"], "is the film itself"),

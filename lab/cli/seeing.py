@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from lab.cli.options import UsageError, add, ends_in, given, seconds
+from lab.cli.options import UsageError, add, ends_in, given, seconds, span
 from lab.language import counted
 from lab.presets import PRESETS, RenderSettings
 from lab.see import (
@@ -67,6 +67,7 @@ def add_see(verb) -> None:
         metavar="S",
         help=f"seconds that a picture stays in a video of pictures ({STAYS:g})",
     )
+    one.add_argument("--range", type=span, metavar="A:B", help="seconds of the film, such as 10:25")
     one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
     add(one, Looking)
     both = one.add_argument_group("with --beside")
@@ -132,7 +133,7 @@ def run(args) -> str:
             print(f"note: {note}", file=sys.stderr)
         seen = counted(done.frames, "frame")
     else:
-        seen = counted(see_film(model, *looked), "frame")
+        seen = counted(see_film(model, *looked, span=args.range), "frame")
     return f"{seen} seen by {model.name} -> {args.out}"
 
 
@@ -143,6 +144,8 @@ def _make_sense(args, looks: dict, pictures: bool, shot: bool) -> None:
     if looks and not args.beside:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in looks)
         raise UsageError(f"{names} is of a film and what is seen of it: say --beside as well.")
+    if args.range and (args.beside or pictures or shot):
+        raise UsageError("--range is of a film that is seen by itself; leave it away.")
     if pictures and Path(args.out).suffix.lower() not in ("", ".mp4"):
         raise UsageError(f"{args.out}: end the name in .mp4, or name a folder, without an ending.")
     if not pictures:
@@ -154,6 +157,8 @@ def live(args) -> str:
 
     looking = Looking(**given(args, Looking))
     session = open_session(args.model, Workspace(args.work), args.inputs, looking=looking)
+    if args.inputs:  # who names something wants to see that first
+        session.act({"do": "at", "name": [*session.sources][1]})
 
     def ready(address: str) -> None:
         print(f"looking at {address} (Ctrl-C ends it)", file=sys.stderr)

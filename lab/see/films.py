@@ -56,18 +56,24 @@ class Survey(NamedTuple):
     crop: Box
 
 
-def survey(path) -> Survey:
-    """Find a film's cuts and bars: a quick pass that sees it small, as an ingest does.
+def survey(path, span: tuple[float, float] | None = None) -> Survey:
+    """Find the cuts and bars of a film, or of a span of its seconds.
+
+    A quick pass that sees it small, as an ingest does.
 
     Raises
     ------
     FilmError
+    SeeError
+        If the film is over before the span begins.
     """
     info = probe(path)
-    reader = Reader(path, size=proxy_size(info.width, info.height), matrix="bt601")
+    begin, end = span or (None, info.t0 + info.duration)
+    reader = Reader(path, size=proxy_size(info.width, info.height), matrix="bt601", start=begin)
     finder, bars, times, lights = CutFinder(info.fps), BarFinder(), [], []
-    total = round(info.duration * info.fps)
-    for index, frame in enumerate(tqdm(reader, "cuts", total, unit="frame")):
+    total = round((min(end, info.t0 + info.duration) - (begin or info.t0)) * info.fps)
+    frames = _until(reader, span)
+    for index, frame in enumerate(tqdm(frames, "cuts", max(0, total), unit="frame")):
         strip = small_rgb(frame.picture, *STRIP)
         finder.push(strip)
         lights.append((strip.mean(), strip.std()))
@@ -75,11 +81,20 @@ def survey(path) -> Survey:
         if index % BAR_EVERY == 0:
             bars.push(luma(frame.picture))
     end = times[-1] + 1 / info.fps
+    if span and span[0] >= end:  # what is read then is the last frame
+        raise SeeError(f"{path}: is over at {end:.2f} s; begin before.")
     light = np.array(lights, np.float32)
     return Survey(find_shots("", np.array(times), end, finder.finish(), light), bars.finish())
 
 
-def see_film(model: Model, path, out, settings: Looking | None = None) -> int:
+def see_film(
+    model: Model,
+    path,
+    out,
+    settings: Looking | None = None,
+    *,
+    span: tuple[float, float] | None = None,
+) -> int:
     """A film as a network sees it: every frame, in order, at its time, with the film's sound.
 
     Seen is the picture inside its black bars. What stays of the frames before (`Looking.before`,
@@ -94,6 +109,8 @@ def see_film(model: Model, path, out, settings: Looking | None = None) -> int:
     out : path-like
         An MP4; it appears under this name only when complete.
     settings : Looking, optional
+    span : (float, float), optional
+        Seconds of the film's own clock, from and to, that are seen; by default all.
 
     Returns
     -------
@@ -104,10 +121,11 @@ def see_film(model: Model, path, out, settings: Looking | None = None) -> int:
     ------
     FilmError, WriteError
     SeeError
-        If the video would take the place of the film.
+        If the video would take the place of the film, or the span holds nothing of it.
     """
     out = _free(out, path)
-    return _see(model, path, out, settings or Looking(), survey(path))
+    part = span is not None
+    return _see(model, path, out, settings or Looking(), survey(path, span), part=part)
 
 
 def see_beside(
@@ -174,8 +192,7 @@ def see_shot(
     """
     settings, (film, shots) = settings or Looking(), find_shot(workspace, shot_id)
     out = _free(out, film.path)
-    span = float(shots.start.iloc[0]), float(shots.end.iloc[0])
-    return _see(model, film.path, out, settings, Survey(shots, Box(*film.crop)), span)
+    return _see(model, film.path, out, settings, Survey(shots, Box(*film.crop)), part=True)
 
 
 def find_shot(workspace: Workspace, shot_id: str) -> tuple[pd.Series, pd.DataFrame]:
@@ -245,18 +262,20 @@ def _see(
     out: Path,
     settings: Looking,
     found: Survey,
-    span: tuple[float, float] | None = None,
+    *,
+    part: bool = False,
 ) -> int:
-    """Write what is seen of a film, or of the seconds of a span; gives the number of frames."""
-    info, begin = probe(path), span[0] if span else None
+    """Write what is seen of a film, or of a part: the shots found; gives the number of frames."""
+    info, shots = probe(path), found.shots
+    span = (float(shots.start.min()), float(shots.end.max())) if part else None
+    begin = span[0] if span else None
     size = read_at(shape(path, found.crop), settings.size / settings.crop)
     frames: Iterable[Frame] = Reader(path, size=size, pixels="rgb24", crop=found.crop, start=begin)
-    if span:
-        frames = takewhile(lambda frame: float(frame.time) < span[1] - EPSILON, frames)
-    cuts = set(found.shots.start[found.shots.transition_in == "cut"])
+    frames = _until(frames, span)
+    cuts = set(shots.start[shots.transition_in == "cut"])
     seen, count = _seen(model, settings, frames, cuts), 0
     first, image = next(seen)  # a film without a frame is told by its reader
-    total = int(found.shots.end_frame.max() - found.shots.start_frame.min())
+    total = int(shots.end_frame.max() - shots.start_frame.min())
     with Writer(
         out,
         image.shape[1::-1],
@@ -272,6 +291,13 @@ def _see(
             count += 1
     _tell(out, model, settings, film=str(path), **({"seconds": span} if span else {}))
     return count
+
+
+def _until(frames: Iterable[Frame], span: tuple[float, float] | None) -> Iterable[Frame]:
+    """The frames before a span ends; all of them where there is none."""
+    if span is None:
+        return frames
+    return takewhile(lambda frame: float(frame.time) < span[1] - EPSILON, frames)
 
 
 def _seen(

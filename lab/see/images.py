@@ -16,7 +16,7 @@ from lab.scenes import SceneMap, open_map
 from lab.shots import BarFinder
 from lab.store import Workspace, key_of
 from lab.tables import load_films, load_frames, proxy_path
-from lab.video import Box, Reader, probe, proxy_frames, proxy_size, shown_at
+from lab.video import Box, FilmError, Reader, probe, proxy_frames, proxy_size, shown_at
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 EVERY = 1.0  # seconds of a film from one image to the next
@@ -77,11 +77,19 @@ def read_images(paths: Sequence, size: int = 128, *, every: float = EVERY) -> Im
     ------
     SeeError, FilmError
     """
-    if len(paths) == 1 and Path(paths[0]).is_dir() and stills(Path(paths[0])):
-        return read_folder(paths[0], size)
-    if len(paths) == 1 and Path(paths[0]).is_dir() and not any(Path(paths[0]).rglob("*.*")):
-        raise SeeError(f"{paths[0]}: is empty; put pictures or films there.")
-    return read_films(find_films(paths), size, every=every)
+    folder = Path(paths[0])
+    if len(paths) > 1 or not folder.is_dir():
+        return read_films(find_films(paths), size, every=every)
+    if stills(folder):
+        return read_folder(folder, size)
+    try:
+        films = find_films(paths)
+    except FilmError as error:
+        raise SeeError(
+            f"{folder}: holds neither pictures ({', '.join(SUFFIXES)}) nor films; put some there, "
+            "or name another folder."
+        ) from error
+    return read_films(films, size, every=every)
 
 
 def read_folder(folder, size: int = 128) -> Images:

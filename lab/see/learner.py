@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageDraw
 from pydantic import Field
 from torch.optim.swa_utils import AveragedModel
 
 from lab.encoders import best_device
+from lab.lettering import font
 from lab.see.checkpoints import (
     BROKEN,
     STATE,
@@ -40,7 +41,9 @@ TYPICAL = (
     0.25  # of the kind's views, the part that is nearer to the others than strangers are drawn
 )
 LONGEST = 60.0  # seconds from one checkpoint to the next, however slow the machine
-SHOWN = 8  # of them, on the strip
+SHOWN = 8  # held-out images on the strip
+ROWS = "what the network is shown", "what it sees", "what was there"
+LABEL = 18  # pixels of a row's name
 
 
 class Training(Recipe):
@@ -336,6 +339,11 @@ def _pictures(batch: torch.Tensor) -> np.ndarray:
 
 
 def _write_strip(path: Path, rows: list[np.ndarray]) -> None:
-    """Rows of pictures under one another, as PNG."""
-    whole = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
-    write_whole(path, image_file(Image.fromarray(whole), "PNG"))
+    """Rows of pictures under one another, each under its name, as PNG."""
+    side, wide = rows[0].shape[1], len(rows[0]) * rows[0].shape[2]
+    whole = Image.new("RGB", (wide, len(rows) * (side + LABEL)))
+    for number, (name, row) in enumerate(zip(ROWS, rows, strict=True)):
+        top = number * (side + LABEL)
+        ImageDraw.Draw(whole).text((4, top + LABEL / 2), name, "white", font(LABEL - 6), "lm")
+        whole.paste(Image.fromarray(np.concatenate(list(row), axis=1)), (0, top + LABEL))
+    write_whole(path, image_file(whole, "PNG"))

@@ -79,7 +79,8 @@ class Session:
     ):
         if not models and archive is None:
             raise SeeError(
-                "there is nothing to look through; train a network with `lab see train`."
+                "there is nothing to look through; train a network (`lab see train`) and name it "
+                "with --model, or ingest films (`lab ingest`), whose shots then answer."
             )
         self.models, self.archive, self.out, self.clock = dict(models), archive, Path(out), clock
         self.sources = {CAMERA: Camera, **(sources or {})}

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lab.see.checkpoints import STATE, read_arrays_whole
-from lab.see.images import Images
+from lab.see.images import Images, SeeError
 from lab.see.learner import LOSSES, Learner, Training
 
 
@@ -67,6 +67,8 @@ def train(
     >>> train(read_folder("sea"), "models/sea", minutes=20)  # doctest: +SKIP
     """
     settings, out = settings or Training(), Path(out)
+    if out.exists() and not out.is_dir():
+        raise SeeError(f"{out}: is a file, and a model is a folder; give it another name.")
     out.mkdir(parents=True, exist_ok=True)
     for scratch in out.glob(".*.safetensors.*"):  # of one that was killed
         scratch.unlink()

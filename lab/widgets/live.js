@@ -2,6 +2,7 @@
 
 const AHEAD = 2; // pictures on their way at once: the next is shown while one is worked on, never a queue
 const LARGEST = 720; // pixels of the shorter side of a picture that is sent, at most
+const CAMERAS = 2; // of what can be looked at, these come first: the browser's and this machine's
 const MEAN = 20; // pictures over which speed is told
 const SILENT = 4000; // milliseconds without an answer, after which that is said
 const LATE = "No answer yet: Python is busy, or gone.";
@@ -104,6 +105,8 @@ function render({ model, el }) {
     record.disabled = false;
     record.textContent = recording ? "Stop recording" : "Record";
     record.classList.toggle("recording", recording);
+    const film = !sources.slice(0, CAMERAS).includes(told().at);
+    panes.camera.caption.textContent = film ? told().at : "camera";
     for (const name in panes) panes[name].figure.hidden = !shown[name];
     panes.processed.figure.hidden = !shown.processed || !network;
     switches[1].hidden = !network;
@@ -227,6 +230,7 @@ function render({ model, el }) {
     element("div", { className: "panes" }, ...Object.values(panes).map((pane) => pane.figure)),
     element("div", { className: "bar" }, "Panes:", ...switches), says, controls, kept);
   draw();
+  say("Press Start.");
   model.on("change:told", draw);
   model.on("msg:custom", heard);
   return () => { halt(); model.off("change:told", draw); model.off("msg:custom", heard); };
