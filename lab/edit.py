@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lab.channels import Calibration
 from lab.films import Register, named
+from lab.flags import MISSING
 from lab.ingest import ingest_one
 from lab.match import match
 from lab.rules import MatchError, MatchSettings
@@ -446,6 +447,11 @@ def load_sides(workspace: Workspace, trailer, looking: IngestSettings) -> tuple[
     if not len(archive.films):
         raise MatchError(
             f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
+        )
+    if (archive.films.state == MISSING).all():
+        raise MatchError(
+            "none of the archive's films is where it was; put them back, or have them found where "
+            "they lie now: `lab films --relink FOLDER`."
         )
     film_id = ingest_one(trailer, workspace, looking)
     return load_archive(workspace, looking, films=[film_id]), archive

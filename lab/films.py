@@ -233,6 +233,10 @@ class Register:
         seen = [path for path, (known, *_) in self.seen.items() if known == film_id]
         return [Path(path) for path in dict.fromkeys(latest + seen)]
 
+    def place(self, film_id: str) -> Path | None:
+        """The latest of its places where there is a file, which is not read; None if at none."""
+        return next((place for place in self.places(film_id) if place.is_file()), None)
+
     def where(self, film_id: str) -> Path | None:
         """Where a film lies now, of the places where it was seen; None if at none of them."""
         for place in self.places(film_id):

@@ -25,6 +25,8 @@ TYPICAL = 100  # pixels that a shot of middling length takes, where there is roo
 ROWS = 60  # of a sheet, unless films are more
 # Seconds of a row: the first that leave room for all.
 STEPS = (10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 480, 600, 900, 1200, 1800, 3600, 7200)
+LINE, UNREAD = 18, 20  # pixels of a line of what could not be read, and lines at most
+SLANT, THIN = 8, 4  # pixels between the lines that cross out; of what is lost, at least
 JOINT = 6  # pixels from which a shot is set apart from the next
 # The colours that follow a picture until its shot ends: how many, one below the other, and how
 # far they are toned towards this grey, so that they are no picture, and no black hole either.
@@ -32,13 +34,17 @@ COLOURS, TONE, GREY = 6, 0.5, (64, 64, 64)
 
 
 def film_strips(
-    films: pd.DataFrame, shots: pd.DataFrame, thumbnails: Callable[[str, int], Path], out
+    films: pd.DataFrame,
+    shots: pd.DataFrame,
+    thumbnails: Callable[[str, int], Path],
+    out,
+    unread: pd.DataFrame | None = None,
 ) -> None:
     """Draw every film as a strip of its shots, as a PNG.
 
     Every row shows the same number of seconds, so that films can be compared; a longer film goes
     on in the next row. Of a shot that is over before its picture is wide, the middle is seen;
-    where one lasts longer, its colours follow until it ends.
+    where one lasts longer, its colours follow until it ends. Seconds that are lost are crossed out.
 
     Parameters
     ----------
@@ -48,14 +54,24 @@ def film_strips(
         Gives a shot's picture by `film_id` and `index`.
     out : path-like
         Appears under this name only when complete.
+    unread : DataFrame, optional
+        What could not be read (`path`, `what`): told below the films.
     """
-    seconds = row_seconds(films.duration, shots.end - shots.start)
-    highs = [rows_of(one, seconds) * (HIGH + TIGHT) + APART for one in films.duration]
-    size = TITLES + WIDE + 2 * EDGE, sum(highs) + HEAD + 2 * EDGE - APART
+    films = films.assign(lasts=[_lasts(film) for film in films.itertuples()])
+    seconds = row_seconds(films.lasts, shots.end - shots.start)
+    highs = [rows_of(one, seconds) * (HIGH + TIGHT) + APART for one in films.lasts]
+    told = [] if unread is None else [_why_not(one) for one in unread.itertuples()]
+    more = len(told) > UNREAD
+    told[UNREAD:] = [f"and {len(told) - UNREAD} more that cannot be read"] * more
+    below = LINE * len(told) + APART * bool(told)
+    size = TITLES + WIDE + 2 * EDGE, sum(highs) + HEAD + 2 * EDGE - APART + below
     sheet = Image.new("RGB", size, SCREEN.ground)
-    lasts = f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"
-    told = f"A row is {lasts} of film; every shot is as wide as it lasts."
-    ImageDraw.Draw(sheet).text((EDGE + TITLES, EDGE), told, SCREEN.caption, font(13))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((EDGE + TITLES, EDGE), _head(films, seconds), SCREEN.caption, font(13))
+    for line, text in enumerate(told):
+        first, *rest = wrapped(text, 13, TITLES + WIDE)
+        place = EDGE, sheet.height - EDGE + LINE * (line - len(told))
+        draw.text(place, first + "…" * bool(rest), SCREEN.caption, font(13))
     top, owned = EDGE + HEAD, shots.groupby("film_id").indices
     for film, high in zip(tqdm(films.itertuples(), "strips", len(films)), highs, strict=True):
         own = shots.iloc[owned.get(film.film_id, [])]
@@ -105,9 +121,24 @@ def pieces(begin: float, end: float, seconds: float) -> list[tuple[int, int, int
     return found
 
 
+def _lasts(film) -> float:
+    """Seconds of a film, those included that are lost at its end."""
+    return max([film.duration, *(end - film.t0 for _, end in film.lost)])
+
+
+def _head(films: pd.DataFrame, seconds: int) -> str:
+    lasts = f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"
+    told = f"A row is {lasts} of film; every shot is as wide as it lasts."
+    return told + " Crossed out is what is lost." * any(map(len, films.lost))
+
+
+def _why_not(problem) -> str:
+    return f"not here: {Path(problem.path).name}, which {problem.what}"
+
+
 def _strip(film, shots: pd.DataFrame, seconds: float, thumbnails) -> Image.Image:
     """One film, its title and its rows."""
-    rows = rows_of(film.duration, seconds)
+    rows = rows_of(film.lasts, seconds)
     size = TITLES + WIDE, rows * (HIGH + TIGHT)
     strip = Image.new("RGB", size, SCREEN.ground)
     strip.paste(_label(film, len(shots)), (0, 0))
@@ -123,7 +154,21 @@ def _strip(film, shots: pd.DataFrame, seconds: float, thumbnails) -> Image.Image
             with Image.open(thumbnails(shot.film_id, shot.index)) as picture:
                 shown = _shown(picture, right - left, part == widest)
             strip.paste(shown, (TITLES + left, row * (HIGH + TIGHT)))
+    for begin, end in film.lost:
+        for row, left, right in pieces(begin - film.t0, end - film.t0, seconds):
+            crossed = _crossed(max(right - left, THIN))
+            strip.paste(crossed, (TITLES + left, row * (HIGH + TIGHT)))
     return strip
+
+
+def _crossed(wide: int) -> Image.Image:
+    """What stands for seconds of which there is no picture: slanting lines, also without colour."""
+    room = Image.new("RGB", (wide, HIGH), SCREEN.ground)
+    draw = ImageDraw.Draw(room)
+    for left in range(-HIGH, wide, SLANT):
+        draw.line((left, HIGH, left + HIGH, 0), SCREEN.head, 2)
+    draw.rectangle((0, 0, wide - 1, HIGH - 1), outline=SCREEN.head)
+    return room
 
 
 def _label(film, shots: int) -> Image.Image:
@@ -133,7 +178,7 @@ def _label(film, shots: int) -> Image.Image:
     lines = [first, *([more[0] + "…" * (len(more) > 1)] if more else [])]
     for line, text in enumerate(lines):
         draw.text((0, 3 + 18 * line), text, SCREEN.head, font(14))
-    told = f"{clock(film.duration)}   {counted(shots, 'shot')}"
+    told = f"{clock(film.duration)}   {counted(shots, 'shot')}   {film.state}".rstrip()
     draw.text((0, 6 + 18 * len(lines)), told, SCREEN.caption, font(12))
     return label
 

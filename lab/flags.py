@@ -18,6 +18,7 @@ KINDS = ("picture", "title", "leader", "testcard")
 CARDS = KINDS[1:]
 SURE = 0.95  # likelihood from which a card is believed: a picture lost is worse than a card kept
 STILL, LEAST = 1.5, 0.5  # levels (of 255) by which a still may flicker; seconds that it lasts
+MISSING = "missing"  # no file is the shot's film any more
 USELESS = ("title", "leader", "testcard", "still", "duplicate-of")
 
 

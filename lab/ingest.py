@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -279,8 +280,9 @@ def load_problems(workspace: Workspace) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `path`; `stage` (``open``, ``decode``, ``shots``, ``looks``); `what`, one sentence; `lost`,
-        where known the stretches without a picture, pairs of seconds on the film's own clock.
+        `path`, absolute; `stage` (``open``, ``decode``, ``shots``, ``looks``); `what`, one
+        sentence; `lost`, where known the stretches without a picture, pairs of seconds on the
+        film's own clock.
     """
     return _problems(read_json(workspace.work / PROBLEMS, []))
 
@@ -290,9 +292,27 @@ def _problems(rows) -> pd.DataFrame:
 
 
 def _remember(workspace: Workspace, paths: list[str], problems: pd.DataFrame) -> None:
-    """Replace what was said of these paths before; keep what was said of others."""
+    """Replace what was said of these paths before; keep what was said of others that are there."""
+    paths = list(map(os.path.abspath, paths))  # the next may be asked for from another folder
+    problems = problems.assign(path=problems.path.map(os.path.abspath))
     with workspace.alone(PROBLEMS):
         before = load_problems(workspace)
-        kept = before[~before.path.isin(paths)]
+        kept = before[~before.path.isin(paths) & before.path.map(_there).astype(bool)]
         both = (table.itertuples(index=False, name=None) for table in (kept, problems))
         write_json(workspace.work / PROBLEMS, [*chain(*both)])
+
+
+def _there(path: str) -> bool:
+    """Whether a file is there; of one whose name had to be spelt out that cannot be said."""
+    return os.path.lexists(path) or "\\x" in path
+
+
+def retell(workspace: Workspace, register: Register) -> None:
+    """Name the films with a problem that were moved by where they lie now."""
+    with workspace.alone(PROBLEMS):
+        problems = load_problems(workspace)
+        for at, path in enumerate(problems.path):
+            film_id = register.seen.get(os.path.realpath(path), [""])[0]
+            if not _there(path) and (place := register.place(film_id)):
+                problems.loc[at, "path"] = str(place)
+        write_json(workspace.work / PROBLEMS, [*problems.itertuples(index=False, name=None)])

@@ -6,11 +6,14 @@ corrections, edits, favourites and models lie elsewhere, and a map that was draw
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
@@ -23,6 +26,7 @@ from lab.store import CARD, Workspace, read_json, whole
 
 COLUMNS = ["stage", "film_id", "title", "encoder", "bytes", "state", "path"]
 NEEDLESS = ("damaged", "out of date", "other encoder", "film gone", "left over")
+FILM_ID = re.compile(r"\.?([0-9a-f]{12})\b")  # with which a name begins
 DAY = 86400.0  # seconds after which what another machine was making is taken for left over
 STATES = ["path", "film_id", "state", "what"]
 
@@ -51,7 +55,8 @@ def status(
     rows = []
     for file in paths:
         path, film_id = legible(file), register.known(file)
-        stage, what = told.loc[path] if path in told.index else ("", "")
+        place = os.path.abspath(path)
+        stage, what = told.loc[place] if place in told.index else ("", "")
         if film_id is None and stage != "open":  # what was said, was of another content
             what = ""
         try:
@@ -63,6 +68,14 @@ def status(
             what = "is decoded"
         rows.append((path, film_id or "", state, what))
     return pd.DataFrame(rows, columns=STATES)
+
+
+def unreadable(workspace: Workspace) -> pd.DataFrame:
+    """The problems of those that are no films here, for nothing of them could be read."""
+    problems, seen = load_problems(workspace), Register(workspace).seen
+    films = [seen.get(os.path.realpath(path), [""])[0] for path in problems.path]
+    read = [bool(one) and workspace.part("film", one, film_key()).exists() for one in films]
+    return problems[~np.array(read, bool)].reset_index(drop=True)
 
 
 def inventory(
@@ -99,7 +112,9 @@ def inventory(
     for path, lives in workspace.half_done():
         left = lives is False or (lives is None and _age(path) > DAY)
         state = "left over" if left else "in the making"
-        rows.append(("", "", "", "", _size(path), state, str(path)))
+        stage, film_id = _half(path, workspace)
+        title = films.title(film_id)
+        rows.append((stage, film_id, title, "", _size(path), state, str(path)))
     parts = [path for path in sorted(workspace.work.glob("*/*")) if path.name[0] != "."]
     for path in tqdm(parts, "reading", unit=" parts", disable=not thorough):
         stage, (film_id, key) = path.parent.name, _named(path)
@@ -187,6 +202,13 @@ def _named(path: Path) -> tuple[str, str]:
         film_id, _, key = path.name.rpartition("-")
         return film_id, key
     return (path.stem, "") if path.parent.name == "sound" else ("", path.stem)
+
+
+def _half(path: Path, workspace: Workspace) -> tuple[str, str]:
+    """Stage and film of what is half done, or locked, as far as its name tells."""
+    stage = "" if path.parent == workspace.work else path.parent.name
+    film_id = FILM_ID.match(path.name)
+    return stage, film_id[1] if film_id else ""
 
 
 def _size(path: Path) -> int:

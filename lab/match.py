@@ -22,6 +22,7 @@ from lab.rules import (
     MatchSettings,
     allowed_by,
     eased,
+    missing_films,
     open_to,
     unknown_films,
     wishes,
@@ -185,6 +186,7 @@ class Desk:
         allowed = allowed_by(self.queries, self.answers, settings, self.rejected)
         self.allowed, self.notes = without_useless(allowed, self.queries, self.answers, settings)
         self.notes += unknown_films(self.rejected, self.queries, self.answers)
+        self.notes += missing_films(self.archive)
         self.handicap = shapes(self.trailer, self.archive)
         self.handicap = self.handicap + wishes(self.trailer, self.archive, settings)
         self.plain = self.handicap  # without what depends on weights

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.flags import USELESS
+from lab.films import named
+from lab.flags import MISSING, USELESS
+from lab.language import counted
 from lab.likeness import Weights
 from lab.solve import Infeasible, Rules, Solution, Task, solve
 from lab.tables import Archive
@@ -17,6 +19,7 @@ from lab.video import EPSILON
 
 ORDER = 0.5  # score that `chronology` of 1 takes, at most
 FACES = 0.3  # score that `faces` of 1 takes where a face is answered by none, or none by a face
+NAMED = 3  # films named in a note
 LENGTH = 0.1  # score that `length` of 1 takes for every doubling or halving
 
 
@@ -78,10 +81,10 @@ def allowed_by(queries, answers, settings: MatchSettings, rejected: list[dict]) 
     allowed = np.ones((len(queries), len(answers)), bool)
     if not settings.own_film:
         allowed &= queries.film_id.to_numpy()[:, None] != answers.film_id.to_numpy()[None]
-    # One flat colour answers another, and nothing else; black answers nothing.
+    # One flat colour answers another, and nothing else; black, or what is missing, answers nothing.
     flat = [table["flags"].str.contains("flat").to_numpy() for table in (queries, answers)]
     allowed &= flat[0][:, None] >= flat[1][None]
-    allowed &= ~answers["flags"].str.contains("black").to_numpy()[None]
+    allowed &= ~answers["flags"].str.contains(f"black|{MISSING}").to_numpy()[None]
     for no in rejected:
         hit = (answers.film_id == no["film"]) & (answers.start < no["end"] - EPSILON)
         hit &= answers.end > no["start"] + EPSILON
@@ -225,6 +228,20 @@ def _progress(shots: pd.DataFrame) -> np.ndarray:
     ends = shots.groupby("film_id").end.transform("max")
     begins = shots.groupby("film_id").start.transform("min")
     return ((middle - begins) / np.maximum(ends - begins, EPSILON)).to_numpy(np.float32)
+
+
+def missing_films(archive: Archive) -> list[str]:
+    """A note on the films that cannot answer, because no file is them any more."""
+    lost = archive.shots.film_id[archive.shots["flags"].str.contains(MISSING)].unique()
+    if not len(lost):
+        return []
+    films = archive.films[archive.films.film_id.isin(lost)]
+    told = ", ".join(named(film) for film in films.head(NAMED).itertuples())
+    told += f" and {len(films) - NAMED} more" * (len(films) > NAMED)
+    return [
+        f"{counted(len(films), 'film')} of the archive answered nothing, for no file is there any "
+        f"more: {told}; what was moved is found by `lab films --relink FOLDER`."
+    ]
 
 
 def unknown_films(rejected: list[dict], queries, answers) -> list[str]:

@@ -15,6 +15,7 @@ from IPython.display import HTML, Image, display
 from lab.edit import Edit
 from lab.filmstrips import film_strips
 from lab.ingest import load_problems
+from lab.inventory import unreadable
 from lab.language import caption, clock
 from lab.plots import losses
 from lab.see import Images, Training, train
@@ -102,7 +103,8 @@ def strips(workspace: Workspace, out, most: int = 100) -> Image:
     """
     table = load_films(workspace)
     archive = load_archive(workspace, films=list(table.film_id[table.role == "archive"][:most]))
-    film_strips(archive.films, archive.shots, partial(thumbnail_path, workspace), out)
+    thumbnail = partial(thumbnail_path, workspace)
+    film_strips(archive.films, archive.shots, thumbnail, out, unreadable(workspace))
     return Image(filename=str(out), alt="Every film as a strip of its shots, in order")
 
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -255,6 +255,13 @@ def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None
     box = Box(*read_json(film / "film.json")["crop"])
     table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
     look(folder, film / "proxy.mp4", frames, box, table, moments, settings.encoder)
+
+
+def wholeness(film: Mapping) -> str:
+    """What a film's row (``film.json``) says of damage in two words; nothing where it is whole."""
+    if lost := film.get("lost"):
+        return f"{sum(end - begin for begin, end in lost):.1f} s lost"
+    return "damaged" if film.get("damaged") or film.get("broken") else ""
 
 
 def damage(path, film: Path) -> list[tuple]:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from lab import duplicates, shots
 from lab.films import Register, credit_of
+from lab.flags import MISSING
 from lab.language import WORDS
-from lab.stages import IngestSettings, complete, film_key, looks_part, shots_part
+from lab.stages import IngestSettings, complete, film_key, looks_part, shots_part, wholeness
 from lab.store import CARD, Workspace, key_of, read_arrays, read_json, read_table, write_json
 
 COSTS = ["film_id", "title", "duration", "stage", "seconds", "cpu_seconds"]
@@ -30,14 +31,21 @@ class Archive:
 
 
 def load_films(workspace: Workspace) -> pd.DataFrame:
-    """The films table: a row for every film that has been decoded."""
-    rows = []
-    for film_id, known in Register(workspace).films.items():
+    """The films table: a row for every film that has been decoded.
+
+    Its `state` is ``missing`` where no file is the film any more, and else how much of it is lost.
+    """
+    register, rows = Register(workspace), []
+    for film_id, known in register.films.items():
         row = read_json(workspace.part("film", film_id, film_key()) / "film.json")
         if row:
-            credit = credit_of(known["path"])
-            rows.append({"film_id": film_id, **known, **row, **vars(credit)})
+            place = register.place(film_id)
+            path = str(place or known["path"])
+            state = wholeness(row) if place else MISSING
+            more = {"path": path, "state": state, **vars(credit_of(path))}
+            rows.append({"film_id": film_id, **known, **row, **more})
     head = ["film_id", "role", "path", "title", "year", "t0", "duration", "width", "height"]
+    head += ["state", "lost"]
     table = pd.DataFrame(rows, columns=None if rows else head)
     return table[head + [c for c in table if c not in head]]
 
@@ -78,6 +86,12 @@ def load_archive(
     settings : IngestSettings, optional
     films : list of str, optional
         Identifiers; by default every film with the role ``archive``.
+
+    Returns
+    -------
+    Archive
+        The shots of films that are missing are flagged so: they can be looked at, by their proxies,
+        and not be rendered.
     """
     settings = settings or IngestSettings()
     table = load_films(workspace)
@@ -96,8 +110,10 @@ def load_archive(
             vectors.setdefault(name, []).append(array)
     none = pd.DataFrame(columns=[*shots.SHOTS, *WORDS]), shots.find_moments(pd.DataFrame())
     every = pd.concat(tables, ignore_index=True) if tables else none[0]
-    if films is None and tables:
-        _flag_repeats(workspace, every)
+    here = every.film_id.isin(table.film_id[table.state != MISSING])
+    if films is None and here.any():
+        _flag_repeats(workspace, every, here)
+    every.loc[~here, "flags"] = (every["flags"][~here] + f" {MISSING}").str.strip()
     return Archive(
         table.reset_index(drop=True),
         every,
@@ -107,8 +123,9 @@ def load_archive(
     )
 
 
-def _flag_repeats(workspace: Workspace, table: pd.DataFrame) -> None:
-    """Flag the shots of an archive that another shot shows already; worked out once."""
+def _flag_repeats(workspace: Workspace, every: pd.DataFrame, here: pd.Series) -> None:
+    """Flag the shots of an archive that another that is here shows already; worked out once."""
+    table = every[here]
     key = key_of("duplicates", duplicates.VERSION, sorted(table.shot_id), film_key())
     place = workspace.work / "duplicates" / f"{key}.json"
     first = read_json(place)
@@ -116,7 +133,7 @@ def _flag_repeats(workspace: Workspace, table: pd.DataFrame) -> None:
         first = duplicates.find_duplicates(table, partial(load_frames, workspace))
         write_json(place, first)
     more = [f"duplicate-of:{first[i]}" if i in first else "" for i in table.shot_id]
-    table["flags"] = [
+    every.loc[here, "flags"] = [
         " ".join(filter(None, both)) for both in zip(table["flags"], more, strict=True)
     ]
 

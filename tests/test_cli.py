@@ -324,6 +324,53 @@ def test_edits_go_on_working_when_their_films_move(house, tmp_path, capsys):
     assert "teaser.mp4" in said.err
 
 
+def test_what_is_not_there_answers_nothing_and_that_is_told(house, tmp_path, capsys):
+    root = tmp_path / "losing"
+    for name in ("archive", "trailers"):
+        shutil.copytree(house / name, root / name)
+    trailer, edit = root / "trailers" / "trailer.mp4", root / "edit.yaml"
+    words = ("match", trailer, "--edit", edit, "--weights", "colour=1", "--work", root)
+    assert lab("ingest", "--work", root) == 0
+    (root / "archive" / "one.mp4").rename(root / "one.mp4")
+    capsys.readouterr()
+    assert lab(*words) == 0
+    assert "1 film of the archive answered nothing" in (said := capsys.readouterr().err)
+    assert "there any more: one;" in said and "lab films --relink FOLDER" in said
+    assert set(pd.read_csv(root / "edit.csv").match_path) == {str(root / "archive" / "two.mkv")}
+    assert lab("films", "--work", root) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [("missing" in line) for line in lines if "/archive/" in line] == [True, False]
+
+    # what is pinned to it, and what was refused of it, is kept for when it comes back
+    content = yaml.safe_load(edit.read_text())
+    one = Register(Workspace(root)).identify(root / "one.mp4")
+    content["films"][one] = {"path": "archive/one.mp4", "title": "one"}
+    content["shots"][1] |= {"match_film": one, "in_match": 0.25, "pinned": True}
+    content["rejected"] = [{"film": one, "start": 4, "end": 5}]
+    edit.write_text(yaml.safe_dump(content))
+    assert lab(*words) == 0
+    kept = load_edit(edit)
+    assert (kept.shots[1].match_film, kept.shots[1].in_match) == (one, 0.25)
+    assert kept.films[one].path == "archive/one.mp4" and kept.rejected[0].film == one
+    assert lab("films", "--relink", root, "--work", root) == 0
+    capsys.readouterr()
+    assert lab(*words) == 0
+    assert "answered nothing" not in capsys.readouterr().err
+    assert load_edit(edit).films[one].path == "one.mp4"
+
+    # a trailer may be named by where it was
+    trailer.rename(root / "teaser.mp4")
+    assert lab(*words) == 1
+    assert "trailer.mp4: is not there any more; if it was moved, `lab films" in (
+        capsys.readouterr().err
+    )
+    assert lab("films", "--relink", root, "--work", root) == 0 and lab(*words) == 0
+    shutil.rmtree(root / "archive")
+    (root / "one.mp4").unlink()
+    assert lab(*words) == 1
+    assert "none of the archive's films is where it was" in capsys.readouterr().err
+
+
 def test_an_interrupted_command_says_so_and_ends_at_once(monkeypatch, capsys):
     def doctor(args):
         print("half a line", end="")

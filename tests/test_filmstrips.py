@@ -13,8 +13,10 @@ from lab.filmstrips import (
     GREY,
     HEAD,
     HIGH,
+    LINE,
     TIGHT,
     TITLES,
+    UNREAD,
     WIDE,
     film_strips,
     pieces,
@@ -26,8 +28,9 @@ COLOURS = [(220, 30, 30), (30, 200, 40), (40, 60, 220), (220, 210, 40)]
 
 
 def films(**durations):
-    rows = [(name, name.upper(), "", f"{name}.mp4", 5.0, d) for name, d in durations.items()]
-    return pd.DataFrame(rows, columns=["film_id", "title", "year", "path", "t0", "duration"])
+    rows = [(n, n.upper(), "", f"{n}.mp4", 5.0, d, "", []) for n, d in durations.items()]
+    columns = ["film_id", "title", "year", "path", "t0", "duration", "state", "lost"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def shots(film_id, *lengths):
@@ -122,3 +125,33 @@ def test_titles_that_are_too_long_stay_beside_the_pictures(tmp_path, thumbnails)
     between = sheet[EDGE + HEAD : EDGE + HEAD + HIGH, EDGE + TITLES - 12 : EDGE + TITLES]
     assert np.abs(between - 18).max() == 0
     assert np.abs(sheet[EDGE + HEAD : EDGE + HEAD + HIGH, EDGE : EDGE + 200] - 18).max() > 100
+
+
+def test_what_is_lost_is_crossed_out_also_behind_the_end(tmp_path, thumbnails):
+    table = films(a=10.0)
+    table.at[0, "lost"] = [[7.0, 9.0], [15.0, 19.0], [12.0, 12.001]]
+    plain, crossed = tmp_path / "plain.png", tmp_path / "crossed.png"
+    film_strips(films(a=10.0), shots("a", 2, 3, 2, 3), thumbnails, plain)
+    film_strips(table, shots("a", 2, 3, 2, 3), thumbnails, crossed)
+    before, after = (drawn(path, 0, 0) for path in (plain, crossed))
+    seconds = row_seconds(pd.Series([10.0]), pd.Series([2.0, 3, 2, 3]))
+    lost = np.zeros(WIDE, bool)
+    for begin, end in ((2, 4), (10, 14)):
+        first, last = (round(t * WIDE / seconds) for t in (begin, end))
+        lost[first:last] = True
+        line = after[first:last].max(axis=1)
+        assert (line > 100).sum() > 0.2 * len(line) and (line < 30).sum() > 0.2 * len(line)
+    assert np.array_equal(before[~lost], after[~lost])  # what is too short to be seen is not shown
+
+
+def test_what_cannot_be_read_is_told_below(tmp_path, thumbnails):
+    unread = pd.DataFrame({"path": ["/far/letter.mp4"] * 30, "what": ["is a text. " * 40] * 30})
+    one, other = tmp_path / "one.png", tmp_path / "other.png"
+    film_strips(films(a=5.0), shots("a", 5), thumbnails, one)
+    film_strips(films(a=5.0), shots("a", 5), thumbnails, other, unread)
+    size, larger = Image.open(one).size, Image.open(other).size
+    assert larger == (size[0], size[1] + APART + LINE * (UNREAD + 1))
+    sheet = np.asarray(Image.open(other).convert("RGB")).astype(int)
+    told = np.abs(sheet[size[1] - EDGE + APART : -EDGE] - 18).max(axis=2)
+    assert all(told[at * LINE : (at + 1) * LINE].max() > 100 for at in range(UNREAD + 1))
+    assert told[:, :EDGE].max() == told[:, -EDGE:].max() == 0

@@ -250,12 +250,22 @@ def test_the_status_tells_what_is_done_and_left_and_reads_nothing(workspace, cap
     shutil.rmtree(shots_part(workspace, film_ids(workspace)[0]))
     table = status(paths, workspace)
     assert table.state.tolist() == ["left", "problem", "done", "left"]
-    assert table.what.tolist() == ["is decoded", "is a text, not a film; name a film.", "", ""]
+    assert table.what.tolist() == [
+        "is decoded",
+        "is a text, not a film; leave it out, or name the film.",
+        "",
+        "",
+    ]
     capsys.readouterr()
     before = everything(workspace)
     assert lab(workspace, "ingest", "--status") == 0
-    assert "1 of 4 films done, 2 left, 1 with a problem" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.endswith("1 of 4 films done, 2 left, 1 that cannot be read\n")
     assert everything(workspace) == before
     # mended, it is no problem any more
     shutil.copy(paths[0], paths[1])
     assert status(paths, workspace).state.tolist() == ["left", "left", "done", "left"]
+    # what is missing may be what is left, moved
+    (workspace.archive / "two.mkv").rename(workspace.archive / "renamed.mkv")
+    assert lab(workspace, "ingest", "--status") == 0
+    assert "; 1 film of the archive not where last seen" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from lab.language import counted
 from lab.store import Workspace
 
 TEXT = "what was worked out and lies in DIR/work: list it, verify it, remove what nobody needs"
-LISTED = ["stage", "film_id", "title", "encoder", "bytes", "state"]
+LISTED = ["stage", "film_id", "title", "encoder", "size", "state"]
 
 
 def add_store(verb) -> None:
@@ -34,14 +34,14 @@ def listed(args) -> str:
     table = inventory(workspace)
     needless = table[table.state.isin(NEEDLESS)]
     more = f"; {_sized(needless)} of that nobody needs (lab store prune)" if len(needless) else ""
-    return f"{shown(table, args.out, 'part', LISTED)}, {_sized(table)} in {workspace.work}{more}"
+    return f"{_shown(table, args.out, 'part')}, {_sized(table)} in {workspace.work}{more}"
 
 
 def verify(args) -> str:
     workspace = Workspace(args.work)
     table = inventory(workspace, thorough=True)
     damaged = table[table.state == "damaged"]
-    said = shown(damaged, args.out, "damaged part", [*LISTED, "path"])
+    said = _shown(damaged, args.out, "damaged part", "path")
     if len(damaged):
         raise UsageError(f"{said}; `lab store prune` removes them, `lab ingest` makes them again.")
     return f"{counted(len(table), 'part')}, {_sized(table)} in {workspace.work}: none is damaged"
@@ -50,8 +50,16 @@ def verify(args) -> str:
 def pruned(args) -> str:
     workspace = Workspace(args.work)
     table = prune(workspace, encoder=args.encoder, dry_run=args.dry_run)
-    said = shown(table, args.out, "part", LISTED)
+    said = _shown(table, args.out, "part")
     return f"{said}, {_sized(table)}, {'would be ' * args.dry_run}removed from {workspace.work}"
+
+
+def _shown(table, out: str | None, what: str, *more: str) -> str:
+    """As `shown`; to be read, sizes are in megabytes."""
+    if out:
+        return shown(table, out, what, list(table))
+    sized = table.assign(size=[f"{size / 1e6:.1f} MB" for size in table.bytes])
+    return shown(sized, None, what, [*LISTED, *more])
 
 
 def _sized(table) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,8 @@ from lab.fetch import fetch_films, find_items, open_session
 from lab.films import Register, find_films
 from lab.filmstrips import film_strips
 from lab.ingest import ingest as bring_in
-from lab.ingest import ingest_one, load_problems, recut
-from lab.inventory import status
+from lab.ingest import ingest_one, load_problems, recut, retell
+from lab.inventory import status, unreadable
 from lab.language import caption, counted
 from lab.layout import tour
 from lab.looks import THUMBNAIL
@@ -42,6 +43,7 @@ from lab.sheets import Cell, contact_sheet, shot_sheet
 from lab.stages import IngestSettings
 from lab.store import Workspace
 from lab.tables import load_archive, load_films, load_frames, thumbnail_path
+from lab.video import FilmError
 
 LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
 LISTED += ["framing", "camera", "light", "faces", "flags"]
@@ -100,8 +102,17 @@ def ingest(args) -> str:
 def _status(paths: list[Path], workspace: Workspace, looking: IngestSettings) -> str:
     table = status(paths, workspace, looking)
     print(table.to_string(index=False))
-    done, left, bad = (int((table.state == state).sum()) for state in ("done", "left", "problem"))
-    return f"{done} of {counted(len(table), 'film')} done, {left} left, {bad} with a problem"
+    done, left, bad = (table.state == state for state in ("done", "left", "problem"))
+    part = int((done & (table.what != "")).sum())
+    some = f" ({part} of them not whole)" if part else ""
+    said = f"{done.sum()} of {counted(len(table), 'film')} done{some}, {left.sum()} left, "
+    said += f"{bad.sum()} that cannot be read"
+    register = Register(workspace)
+    if lost := sum(register.place(film_id) is None for film_id in register.films):
+        these = counted(lost, "film")
+        said += f"; {these} of the archive not where last seen: what of this is one of them, only "
+        said += "moved, is not done again"
+    return said
 
 
 def films(args) -> str:
@@ -113,15 +124,22 @@ def films(args) -> str:
         ends_in(args.out, ".csv", ".png")
     if args.out and Path(args.out).suffix.lower() == ".png":
         archive = load_archive(workspace, films=list(table.film_id))
-        film_strips(archive.films, archive.shots, partial(thumbnail_path, workspace), args.out)
-        return f"{counted(len(archive.films), 'film')} -> {args.out}"
-    return shown(table, args.out, "film", ["film_id", "role", "duration", "fps", "title", "path"])
+        unread = unreadable(workspace)
+        thumbnail = partial(thumbnail_path, workspace)
+        film_strips(archive.films, archive.shots, thumbnail, args.out, unread)
+        bad = f", {len(unread)} that cannot be read" if len(unread) else ""
+        return f"{counted(len(archive.films), 'film')}{bad} -> {args.out}"
+    listed = ["film_id", "role", "duration", "fps", "title", "state", "path"]
+    if not (table.state != "").any():
+        listed.remove("state")
+    return shown(table, args.out, "film", listed)
 
 
 def _relinked(workspace: Workspace, folder: str) -> str:
     register = Register(workspace)
     found = register.relink(folder)
     register.save()
+    retell(workspace, register)
     for film_id, path in found.items():
         print(f"{film_id}  {path}")
     missing = register.missing()
@@ -132,7 +150,12 @@ def _relinked(workspace: Workspace, folder: str) -> str:
 
 
 def problems(args) -> str:
-    return shown(load_problems(Workspace(args.work)), args.out, "problem", ["path", "what"])
+    table = load_problems(Workspace(args.work))
+    if not args.out:  # to be read: what lies below this folder, from here
+        here = Path.cwd()
+        near = (Path(path) for path in table.path)
+        table["path"] = [str(p.relative_to(here) if p.is_relative_to(here) else p) for p in near]
+    return shown(table, args.out, "problem", ["path", "what"])
 
 
 def shots(args) -> str:
@@ -160,9 +183,20 @@ def shots(args) -> str:
 
 
 def _film(workspace: Workspace, name: str) -> Path:
-    """A film by its file or, if there is no such file, by its film_id."""
-    known = Register(workspace).films.get(name)
-    return Path(known["path"]) if known and not Path(name).exists() else Path(name)
+    """A film by its file or, if there is no such file, by its film_id, or by where it was."""
+    if Path(name).exists():
+        return Path(name)
+    register = Register(workspace)
+    before = register.seen.get(os.path.realpath(name), [None])[0]
+    film_id = name if name in register.films else before
+    if film_id is None:
+        return Path(name)
+    if (place := register.place(film_id)) is None:
+        where = register.places(film_id)[0]
+        raise FilmError(
+            where, "is not there any more; if it was moved, `lab films --relink FOLDER` finds it."
+        )
+    return place
 
 
 def _changed(before: list[int], after: list[int]) -> str:

@@ -25,7 +25,7 @@ CLOCK = Fraction(1, 90000)
 EPSILON = 6e-4
 # Containers whose index holds every frame's own PTS, so that a seek cannot shift the count.
 INDEXED = {MP4, "matroska,webm"}
-TEXT = "is a text, not a film; name a film."
+TEXT = "is a text, not a film; leave it out, or name the film."
 HDR = (16, 18)  # transfers: SMPTE 2084 (PQ), ARIB STD-B67 (HLG)
 LEAD = 0.5  # seconds before a start from which frames are looked at: deinterlacing needs neighbours
 CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # bytes that no text holds
