@@ -524,16 +524,23 @@ def test_a_camera_is_seen_live_in_a_browser(tmp_path):
 )
 def test_without_a_camera_it_is_told_and_a_film_can_be_seen(flags, said, tmp_path):
     numbered_film(tmp_path / "film.mp4", [24, 24], looks=(1, 2), first=None)
-    with stage(tmp_path, tmp_path / "film.mp4") as (address, _), browser(*flags) as page:
+    shown = "() => Number(document.querySelector('#live').dataset.drawn) > {}"
+    with stage(tmp_path, tmp_path / "film.mp4") as (address, process), browser(*flags) as page:
         page.goto(address)
+        says(page, "Press Start")
+        assert page.text_content("figure.camera figcaption") == "film.mp4"  # it was named
         page.click("button:text('Start')")
+        page.wait_for_function(shown.format(5))
+        page.select_option("select[aria-label='Look at']", "the browser's camera")
         says(page, said)
         page.wait_for_selector("button:text('Start')")
         page.select_option("select[aria-label='Look at']", "this machine's camera")
         says(page, "connect it")
         page.select_option("select[aria-label='Look at']", "film.mp4")
-        page.wait_for_function("() => Number(document.querySelector('#live').dataset.drawn) > 30")
+        page.wait_for_function(shown.format(30))
         sees(page, RED)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20) == ("ended\n", "")
 
 
 @pytest.mark.long

@@ -52,7 +52,8 @@ class Connection(WebSocketHandler):
         answer, seen = self.session.act(self.asked["content"], self.pictures)
         if "kept" in answer:
             answer["url"] = f"/out/{Path(answer['kept']).name}"
-        with suppress(WebSocketClosedError):  # the page was closed meanwhile
+        # The page was closed meanwhile, or all is at its end: tornado would write a traceback.
+        with suppress(WebSocketClosedError, asyncio.CancelledError):
             await self.write_message(json.dumps({"content": answer, "pictures": len(seen)}))
             for picture in seen:
                 await self.write_message(picture, binary=True)
