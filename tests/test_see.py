@@ -34,17 +34,30 @@ from lab.see import (
     read_folder,
     read_images,
     read_losses,
+    read_others,
     read_scene,
     split,
     step,
     train,
 )
 from lab.see.checkpoints import VERSION, write_model
-from lab.see.degrade import clouds, dimmed, edges, grey, jittered, pair, reduced, stranger, view
+from lab.see.degrade import (
+    clouds,
+    dimmed,
+    edges,
+    grey,
+    jittered,
+    pair,
+    photographs,
+    reduced,
+    stranger,
+    view,
+)
 from lab.see.images import Images
 from lab.see.learner import LABEL, Learner, _follow, _typical
 from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import Workspace
+from lab.tables import thumbnail_path
 from lab.video import FilmError, probe
 
 TINY = Training(size=64, batch=2, every=2, warm=1, seed=3)
@@ -136,14 +149,20 @@ def test_a_pair_is_its_targets_own_grey_and_the_same_seed_gives_the_same():
 
 def test_strangers_are_no_pictures_of_the_kind_and_the_same_seed_gives_the_same():
     picture, recipe = stripes_of_light(), Recipe(brightness=0, contrast=0, reduction=1)
-    made = [stranger(picture, 64, recipe, np.random.default_rng(seed)) for seed in range(40)]
+    given = picture, photographs(), 64, recipe
+    made = [stranger(*given, np.random.default_rng(seed)) for seed in range(40)]
     assert all(one.shape == (64, 64) and one.dtype == np.float32 for one in made)
     assert all(one.min() >= 0 and one.max() <= 1 for one in made)
     # Light falls off to the right in the picture; here it goes every way, and breaks off at shapes.
     ways = {int(np.argmax(_ways(one))) for one in made}
     assert ways == {0, 1, 2, 3}
     assert np.mean([np.abs(np.diff(one)).max() > 0.1 for one in made]) > 0.3
-    assert np.array_equal(made[7], stranger(picture, 64, recipe, np.random.default_rng(7)))
+    assert np.array_equal(made[7], stranger(*given, np.random.default_rng(7)))
+    # What else there is comes as often as clouds do.
+    bright = [np.full((64, 64, 3), 255, np.uint8)]
+    made = [stranger(picture, bright, 64, recipe, np.random.default_rng(k)) for k in range(400)]
+    flat = [one for one in made if (one == one[0, 0]).mean() > 0.3 and one[0, 0] in (0, 1)]
+    assert 0.25 < len(flat) / len(made) < 0.45
 
 
 def test_clouds_are_the_stronger_the_larger_they_are():
@@ -191,7 +210,7 @@ def test_a_folder_gives_its_pictures_and_says_where_they_are_from(tmp_path):
 def test_what_cannot_be_learnt_from_is_one_sentence(tmp_path, film):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(SeeError, match="is empty"):
+    with pytest.raises(SeeError, match="holds neither pictures"):
         read_images([empty])
     with pytest.raises(SeeError, match="holds no pictures"):
         read_folder(empty)
@@ -241,6 +260,14 @@ def test_a_scene_gives_frames_of_its_shots_and_of_no_other(tmp_path, monkeypatch
     assert all(144 <= number < 192 for number in numbers[4:])
     assert np.all(np.diff(numbers[:4]) >= 10)
     assert images.sources[0]["title"] == "one" and images.sources[0]["images"] == 8
+    # The other shots are what it is not, and all are where there is no scene.
+    pictures = [
+        np.asarray(Image.open(thumbnail_path(workspace, f, k)))
+        for f, k in zip(shots.film_id, shots["index"], strict=True)
+    ]
+    assert all(map(np.array_equal, images.others, [pictures[0], pictures[2]]))
+    assert all(map(np.array_equal, read_others(workspace), pictures))
+    assert read_others(Workspace(tmp_path / "nowhere")) == []
     by_name = read_scene(workspace, "the sea", 128, every=0.45)
     assert by_name.fingerprint == images.fingerprint
     with pytest.raises(SeeError, match="no scene 'forest'; it has 0 'the sea'"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 from lab.cli.options import UsageError, add, ends_in, given, seconds, span
@@ -16,6 +17,7 @@ from lab.see import (
     load_model,
     open_session,
     read_images,
+    read_others,
     read_scene,
     see_beside,
     see_film,
@@ -102,14 +104,17 @@ def train(args) -> str:
     if bool(args.paths) == (args.scene is not None):
         raise UsageError("name a folder of stills, or films; or a scene of the map with --scene.")
     settings = Training(**given(args, Training))
+    workspace = Workspace(args.work)
     if args.scene is not None:
-        workspace = Workspace(args.work)
         images = read_scene(workspace, args.scene, settings.size, every=args.interval)
     else:
         images = read_images(args.paths, settings.size, every=args.interval)
+        images = replace(images, others=read_others(workspace))
     count = len(images.pictures)
     few = "; few: it will learn them by heart, some hundred are good" if count < FEW else ""
-    print(f"{counted(count, 'image')} to learn from{few}", file=sys.stderr)
+    others = len(images.others)
+    more = f"; to be seen as such, {counted(others, 'shot')} of the archive" if others else ""
+    print(f"{counted(count, 'image')} to learn from{few}{more}", file=sys.stderr)
     losses = train_on(images, args.out, settings, minutes=args.minutes)
     held_out = losses.held_out.dropna()
     far = f", {held_out.iloc[-1]:.3f} off on held-out images" if len(held_out) else ""

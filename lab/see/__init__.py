@@ -10,7 +10,16 @@ from lab.see.answering import Answering, AnswerState, answer, captions
 from lab.see.archive import Archive, load_archive
 from lab.see.degrade import Recipe
 from lab.see.films import see_beside, see_film, see_pictures, see_shot
-from lab.see.images import Images, SeeError, read_films, read_folder, read_images, read_scene, split
+from lab.see.images import (
+    Images,
+    SeeError,
+    read_films,
+    read_folder,
+    read_images,
+    read_others,
+    read_scene,
+    split,
+)
 from lab.see.learner import Training
 from lab.see.looking import Looking, Model, State, load_model, step
 from lab.see.recording import Recording
@@ -43,6 +52,7 @@ __all__ = [
     "read_folder",
     "read_images",
     "read_losses",
+    "read_others",
     "read_scene",
     "see_beside",
     "see_film",

@@ -6,7 +6,7 @@ brightness and contrast varied, at any scale, cropped and mirrored; or its edges
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -144,16 +144,29 @@ def pair(
 
 
 def stranger(
-    picture: np.ndarray, size: int, recipe: Recipe, rng: np.random.Generator
+    picture: np.ndarray,
+    others: Sequence[np.ndarray],
+    size: int,
+    recipe: Recipe,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """An input that is of no kind: clouds, or a picture turned or inverted, and dead leaves on it.
 
-    The picture is one of the kind, or a photograph that scikit-learn carries. What a network is
-    looked through at is not of the kind that it learns; by these it learns to make something of
-    the kind of anything. They need no other images: shapes of all sizes that hide one another have
-    the statistics of photographs (the dead leaves model, Lee, Mumford & Huang 2001), and networks
-    that learn from them alone know much of photographs (Baradad et al. 2021,
-    https://arxiv.org/abs/2106.05963).
+    What a network is looked through at is not of the kind that it learns; by these it learns to
+    make something of the kind of anything. Shapes of all sizes that hide one another have the
+    statistics of photographs (the dead leaves model, Lee, Mumford & Huang 2001), and networks that
+    learn from them alone know much of photographs (Baradad et al. 2021,
+    https://arxiv.org/abs/2106.05963); yet what it will look at is known best from such pictures.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, shape (height, width, 3)
+        Of the kind.
+    others : sequence of ndarray of uint8
+        Not of it, or as good as not.
+    size : int
+    recipe : Recipe
+    rng : Generator
 
     Returns
     -------
@@ -164,7 +177,7 @@ def stranger(
     if draw < 0.4:
         light = clouds(size, rng)
     else:
-        picture = picture if draw < 0.6 else _photographs()[rng.integers(len(_photographs()))]
+        picture = picture if draw < 0.6 else others[rng.integers(len(others))]
         light = np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4))
         light = np.ascontiguousarray(1 - light if rng.random() < 0.5 else light)
     upright = rng.random() < 0.5  # what people build is
@@ -174,9 +187,8 @@ def stranger(
     return jittered(dimmed(light, recipe), recipe, rng)
 
 
-@lru_cache(maxsize=1)
-def _photographs() -> list[np.ndarray]:
-    """A temple and a flower, uint8 (height, width, 3)."""
+def photographs() -> list[np.ndarray]:
+    """A temple and a flower, uint8 (height, width, 3), which scikit-learn carries."""
     return load_sample_images().images
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageOps
 
 from lab.films import credit_of, find_films, hidden
@@ -15,13 +16,14 @@ from lab.layout import NONE
 from lab.scenes import SceneMap, open_map
 from lab.shots import BarFinder
 from lab.store import Workspace, key_of
-from lab.tables import load_films, load_frames, proxy_path
+from lab.tables import load_archive, load_films, load_frames, proxy_path, thumbnail_path
 from lab.video import Box, FilmError, Reader, probe, proxy_frames, proxy_size, shown_at
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 EVERY = 1.0  # seconds of a film from one image to the next
 LEAST = 8  # images below which there is nothing to learn from
 MOST = 3000  # images, evenly taken, that are kept in memory
+OTHERS = 400  # pictures that are not of the kind
 STRETCH = 10.0  # seconds of a film that are learnt from, or held out, together
 ROOM = 1.5  # times the size learnt at, that images are kept at, so that scales can vary
 HELD_OUT = 1 / 6  # part of the images
@@ -43,22 +45,26 @@ class Images:
         What belongs together: a still is by itself, a film's frames are with their neighbours.
     sources : list of dict
         Where they are from: ``path``, ``title``, ``year``, ``source``, ``licence``, ``images``.
+    others : list of ndarray of uint8, shape (height, width, 3)
+        Pictures that are not of the kind, such as it will be looked through at: a network is shown
+        them soft and grey, to make something of its kind of them; how they look it never learns.
     """
 
     pictures: list[np.ndarray]
     groups: list[str]
     sources: list[dict]
+    others: list[np.ndarray] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
-        """Hex digits that change with any of the images."""
+        """Hex digits that change with any of the images; others may come and go."""
         return key_of(*(key_of(one.shape, one.tobytes().hex()) for one in self.pictures), size=8)
 
     def some(self, chosen: Iterable[int]) -> Images:
         """These images alone, by their places."""
         chosen = list(chosen)
         pictures = [self.pictures[k] for k in chosen]
-        return Images(pictures, [self.groups[k] for k in chosen], self.sources)
+        return Images(pictures, [self.groups[k] for k in chosen], self.sources, self.others)
 
 
 def read_images(paths: Sequence, size: int = 128, *, every: float = EVERY) -> Images:
@@ -141,8 +147,31 @@ def read_films(paths: Sequence, size: int = 128, *, every: float = EVERY) -> Ima
     return _enough(Images(pictures, groups, sources), told)
 
 
+def read_others(workspace: Workspace, shots: pd.DataFrame | None = None) -> list[np.ndarray]:
+    """Pictures of an archive's shots, for `Images.others`: none where there is no archive.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    shots : DataFrame, optional
+        Some of its shots; by default all that show something. Of many, `OTHERS` evenly taken.
+
+    Returns
+    -------
+    list of ndarray of uint8, shape (height, width, 3)
+    """
+    if shots is None:
+        shots = load_archive(workspace).shots
+        shots = shots[~shots["flags"].str.contains("black|flat")]
+    some = shots.iloc[_evenly(len(shots), OTHERS)]
+    return [
+        open_picture(thumbnail_path(workspace, shot.film_id, shot.index))
+        for shot in some.itertuples(index=False)
+    ]
+
+
 def read_scene(workspace: Workspace, scene: int | str, size: int = 128, *, every=EVERY) -> Images:
-    """Frames of the shots of a scene of the map, from their films' proxies.
+    """Frames of the shots of a scene of the map, from their films' proxies; others are the rest.
 
     Parameters
     ----------
@@ -185,7 +214,8 @@ def read_scene(workspace: Workspace, scene: int | str, size: int = 128, *, every
         ]
         path = films.path[film_id]
         sources.append(_source(path, credit_of(path), len(shown)))
-    return _enough(Images(pictures, groups, sources), f"scene {scene}")
+    others = read_others(workspace, found.shots[found.shots.cluster != cluster])
+    return _enough(Images(pictures, groups, sources, others), f"scene {scene}")
 
 
 def split(images: Images, seed: int = 0, part: float = HELD_OUT) -> tuple[Images, Images]:
@@ -274,9 +304,9 @@ def _small(picture: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(picture, wide, interpolation=cv2.INTER_AREA)
 
 
-def _evenly(count: int) -> np.ndarray:
-    """Places of at most `MOST` among `count`."""
-    return np.linspace(0, count - 1, min(count, MOST)).round().astype(int)
+def _evenly(count: int, most: int = MOST) -> np.ndarray:
+    """Places of at most so many among `count`."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
 def _cluster(found: SceneMap, scene: int | str) -> int:

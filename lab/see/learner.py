@@ -25,7 +25,7 @@ from lab.see.checkpoints import (
     write_arrays_whole,
     write_model,
 )
-from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
+from lab.see.degrade import Recipe, dimmed, grey, middle, pair, photographs, stranger, view
 from lab.see.images import Images, SeeError, split
 from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import image_file, write_whole
@@ -84,6 +84,7 @@ class Learner:
     def __init__(self, images: Images, out: Path, settings: Training):
         self.out, self.settings, self.sources = out, settings, images.sources
         self.images, held = split(images, settings.seed)
+        self.others = images.others or photographs()
         self.fingerprint = images.fingerprint
         self.device, _ = best_device()
         self.features = self._placed(Features())
@@ -140,7 +141,7 @@ class Learner:
         settings, rng = self.settings, self.rng
         own = [pair(one, settings.size, settings, rng) for one in self._drawn(settings.batch)]
         other = self._drawn(settings.strangers)
-        other = [stranger(one, settings.size, settings, rng) for one in other]
+        other = [stranger(one, self.others, settings.size, settings, rng) for one in other]
         given, target = self._tensors([*(one for one, _ in own), *other], [one for _, one in own])
         for group in (*self.painting.param_groups, *self.judging.param_groups):
             group["lr"] = self.rate
@@ -272,6 +273,7 @@ class Learner:
             "settings": self.settings.model_dump(),
             "images": self.fingerprint,
             "sources": self.sources,
+            "others": len(self.others),
             "steps": self.count,
             "minutes": round(self.seconds / 60, 2),
         }
