@@ -276,7 +276,7 @@ def test_a_name_that_is_no_text_is_told_legibly(tmp_path, capsys):
     assert cli.main(["problems", *words]) == 0
     assert r"caf\xe9.mp4 has a name that is no UTF-8; rename it." in capsys.readouterr().out
     assert cli.main(["ingest", "--status", os.fsdecode(raw), *words]) == 0
-    assert "1 with a problem" in capsys.readouterr().out
+    assert "1 that cannot be used" in capsys.readouterr().out
 
 
 DYING = """

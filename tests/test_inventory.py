@@ -260,7 +260,7 @@ def test_the_status_tells_what_is_done_and_left_and_reads_nothing(workspace, cap
     before = everything(workspace)
     assert lab(workspace, "ingest", "--status") == 0
     said = capsys.readouterr().out
-    assert said.endswith("1 of 4 films done, 2 left, 1 that cannot be read\n")
+    assert said.endswith("1 of 4 films done, 2 left, 1 that cannot be used\n")
     assert everything(workspace) == before
     # mended, it is no problem any more
     shutil.copy(paths[0], paths[1])

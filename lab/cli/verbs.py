@@ -106,7 +106,7 @@ def _status(paths: list[Path], workspace: Workspace, looking: IngestSettings) ->
     part = int((done & (table.what != "")).sum())
     some = f" ({part} of them not whole)" if part else ""
     said = f"{done.sum()} of {counted(len(table), 'film')} done{some}, {left.sum()} left, "
-    said += f"{bad.sum()} that cannot be read"
+    said += f"{bad.sum()} that cannot be used"
     register = Register(workspace)
     if lost := sum(register.place(film_id) is None for film_id in register.films):
         these = counted(lost, "film")
