@@ -227,6 +227,10 @@ class Register:
         film_id, *stamp = self.seen.get(path, [None])
         return film_id if stamp == [told.st_size, told.st_mtime_ns] else None
 
+    def read_at(self, path) -> str | None:
+        """The film that was read at a path last, whatever lies there now; None if none was."""
+        return self.seen.get(os.path.realpath(path), [None])[0]
+
     def places(self, film_id: str) -> list[Path]:
         """Where a film was ever seen, the latest place first."""
         latest = [self.films[film_id]["path"]] if film_id in self.films else []

@@ -312,7 +312,6 @@ def retell(workspace: Workspace, register: Register) -> None:
     with workspace.alone(PROBLEMS):
         problems = load_problems(workspace)
         for at, path in enumerate(problems.path):
-            film_id = register.seen.get(os.path.realpath(path), [""])[0]
-            if not _there(path) and (place := register.place(film_id)):
+            if not _there(path) and (place := register.place(register.read_at(path))):
                 problems.loc[at, "path"] = str(place)
         write_json(workspace.work / PROBLEMS, [*problems.itertuples(index=False, name=None)])

@@ -72,8 +72,8 @@ def status(
 
 def unreadable(workspace: Workspace) -> pd.DataFrame:
     """The problems of those that are no films here, for nothing of them could be read."""
-    problems, seen = load_problems(workspace), Register(workspace).seen
-    films = [seen.get(os.path.realpath(path), [""])[0] for path in problems.path]
+    problems, register = load_problems(workspace), Register(workspace)
+    films = map(register.read_at, problems.path)
     read = [bool(one) and workspace.part("film", one, film_key()).exists() for one in films]
     return problems[~np.array(read, bool)].reset_index(drop=True)
 

@@ -23,7 +23,7 @@ from lab.sheets import contact_sheet
 from lab.stages import TOLD
 from lab.store import Workspace
 from lab.studio import Studio
-from lab.tables import load_archive, load_films, thumbnail_path
+from lab.tables import load_archive, load_films, load_shots, thumbnail_path
 
 
 def url(path) -> str:
@@ -55,7 +55,7 @@ def served(path) -> str | None:
 def films(workspace: Workspace) -> HTML:
     """The films of a workspace, each with a picture of its longest shot."""
     table = load_films(workspace)
-    every = load_archive(workspace, films=list(table.film_id)).shots
+    every = load_shots(workspace, films=list(table.film_id))
     longest = every.assign(long=every.end - every.start).groupby("film_id").long.idxmax()
     counts, lines = every.film_id.value_counts(), []
     for film in table.itertuples():
@@ -119,7 +119,7 @@ def shots(workspace: Workspace, film_id: str, most: int = 60) -> HTML:
         Shots shown.
     """
     figures = []
-    for shot in load_archive(workspace, films=[film_id]).shots.head(most).itertuples():
+    for shot in load_shots(workspace, films=[film_id]).head(most).itertuples():
         text = f"{clock(shot.start)} · {shot.end - shot.start:.1f} s · {shot.transition_in}"
         text += f" · {shot.flags}" if shot.flags else ""
         words = caption(shot._asdict())
@@ -136,7 +136,7 @@ def hits(workspace: Workspace, found: pd.DataFrame) -> HTML:
     found : DataFrame
         From `lab.search`.
     """
-    shots = load_archive(workspace, films=list(found.film_id.unique())).shots
+    shots = load_shots(workspace, films=list(found.film_id.unique()))
     shots = shots.set_index("shot_id")
     figures = []
     for hit in found.itertuples():

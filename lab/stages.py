@@ -8,10 +8,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -164,18 +161,10 @@ def _part(
 ) -> Path:
     folder = workspace.part(stage, film_id, key)
     if not folder.exists():
-        _give_back()
         workspace.clear(stage, film_id)
         with workspace.making(stage, film_id, key, **made_with) as scratch:
             make(scratch, *args)
     return folder
-
-
-def _give_back() -> None:
-    """Give free memory back to the system: glibc keeps it, and the next stage would add to it."""
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # of another C library, which gives it back by itself
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _decode(folder: Path, path, progress) -> None:

@@ -94,38 +94,62 @@ def load_archive(
         and not be rendered.
     """
     settings = settings or IngestSettings()
-    table = load_films(workspace)
-    table = table[table.film_id.isin(films) if films is not None else table.role == "archive"]
-    stands = [complete(workspace, film_id, settings) for film_id in table.film_id]
-    table = table[np.array(stands, bool)]
-    tables, moments, vectors = [], [], {}
+    table = _standing(workspace, settings, films)
+    every = _shots(workspace, settings, table)
+    moments, vectors = [shots.find_moments(pd.DataFrame())] if not len(table) else [], {}
     for film_id in table.film_id:
-        cut = shots_part(workspace, film_id)
+        moments.append(read_table(shots_part(workspace, film_id) / "moments.parquet"))
         looks = looks_part(workspace, film_id, settings)
-        words = pd.DataFrame(read_json(looks / "words.json"), columns=list(WORDS))
-        table_of = read_table(cut / "shots.parquet").assign(flags=read_json(looks / "flags.json"))
-        tables.append(pd.concat([table_of, words], axis=1))
-        moments.append(read_table(cut / "moments.parquet"))
         for name, array in read_arrays(looks / "vectors.safetensors").items():
             vectors.setdefault(name, []).append(array)
-    none = pd.DataFrame(columns=[*shots.SHOTS, *WORDS]), shots.find_moments(pd.DataFrame())
-    every = pd.concat(tables, ignore_index=True) if tables else none[0]
-    here = every.film_id.isin(table.film_id[table.state != MISSING])
-    if films is None and here.any():
-        _flag_repeats(workspace, every, here)
-    every.loc[~here, "flags"] = (every["flags"][~here] + f" {MISSING}").str.strip()
+    if films is None:
+        _flag_repeats(workspace, every)
     return Archive(
-        table.reset_index(drop=True),
+        table,
         every,
-        pd.concat(moments, ignore_index=True) if moments else none[1],
+        pd.concat(moments, ignore_index=True),
         {name: np.concatenate(parts) for name, parts in vectors.items()},
         settings.encoder,
     )
 
 
-def _flag_repeats(workspace: Workspace, every: pd.DataFrame, here: pd.Series) -> None:
+def load_shots(
+    workspace: Workspace, settings: IngestSettings | None = None, *, films=None
+) -> pd.DataFrame:
+    """The shots of `load_archive` alone: no vector is read, and repeats are not looked for."""
+    settings = settings or IngestSettings()
+    return _shots(workspace, settings, _standing(workspace, settings, films))
+
+
+def _standing(workspace: Workspace, settings: IngestSettings, films) -> pd.DataFrame:
+    """The rows of the films table that are asked for, of films whose parts all stand."""
+    table = load_films(workspace)
+    table = table[table.film_id.isin(films) if films is not None else table.role == "archive"]
+    stands = [complete(workspace, film_id, settings) for film_id in table.film_id]
+    return table[np.array(stands, bool)].reset_index(drop=True)
+
+
+def _shots(workspace: Workspace, settings: IngestSettings, films: pd.DataFrame) -> pd.DataFrame:
+    """The shots of some films, each with its words and flags."""
+    tables = []
+    for film in films.itertuples():
+        looks = looks_part(workspace, film.film_id, settings)
+        words = pd.DataFrame(read_json(looks / "words.json"), columns=list(WORDS))
+        table = read_table(shots_part(workspace, film.film_id) / "shots.parquet")
+        missing = f" {MISSING}" * (film.state == MISSING)
+        flags = [f"{one}{missing}".strip() for one in read_json(looks / "flags.json")]
+        tables.append(pd.concat([table.assign(flags=flags), words], axis=1))
+    if not tables:
+        return pd.DataFrame(columns=[*shots.SHOTS, *WORDS])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _flag_repeats(workspace: Workspace, every: pd.DataFrame) -> None:
     """Flag the shots of an archive that another that is here shows already; worked out once."""
+    here = ~every["flags"].str.contains(MISSING).astype(bool)
     table = every[here]
+    if not len(table):
+        return
     key = key_of("duplicates", duplicates.VERSION, sorted(table.shot_id), film_key())
     place = workspace.work / "duplicates" / f"{key}.json"
     first = read_json(place)

@@ -58,9 +58,13 @@ def _shown(table, out: str | None, what: str, *more: str) -> str:
     """As `shown`; to be read, sizes are in megabytes."""
     if out:
         return shown(table, out, what, list(table))
-    sized = table.assign(size=[f"{size / 1e6:.1f} MB" for size in table.bytes])
+    sized = table.assign(size=table.bytes.map(_megabytes))
     return shown(sized, None, what, [*LISTED, *more])
 
 
 def _sized(table) -> str:
-    return f"{table.bytes.sum() / 1e6:.1f} MB"
+    return _megabytes(table.bytes.sum())
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -27,6 +27,7 @@ from lab.see import (
 from lab.see import train as train_on
 from lab.see.films import SHOT, STAYS
 from lab.see.images import EVERY
+from lab.see.session import CAMERA
 from lab.store import Workspace
 
 BESIDE = [name for name, one in PRESETS.items() if len(one.shows) == 2]
@@ -163,7 +164,8 @@ def live(args) -> str:
     looking = Looking(**given(args, Looking))
     session = open_session(args.model, Workspace(args.work), args.inputs, looking=looking)
     if args.inputs:  # who names something wants to see that first
-        session.act({"do": "at", "name": [*session.sources][1]})
+        named = (name for name in session.sources if name != CAMERA)
+        session.act({"do": "at", "name": next(named)})
 
     def ready(address: str) -> None:
         print(f"looking at {address} (Ctrl-C ends it)", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from lab.favourites import cite, put_aside
 from lab.fetch import fetch_films, find_items, open_session
 from lab.films import Register, find_films
 from lab.filmstrips import film_strips
+from lab.flags import MISSING
 from lab.ingest import ingest as bring_in
 from lab.ingest import ingest_one, load_problems, recut, retell
 from lab.inventory import status, unreadable
@@ -42,7 +42,7 @@ from lab.search import (
 from lab.sheets import Cell, contact_sheet, shot_sheet
 from lab.stages import IngestSettings
 from lab.store import Workspace
-from lab.tables import load_archive, load_films, load_frames, thumbnail_path
+from lab.tables import load_archive, load_films, load_frames, load_shots, thumbnail_path
 from lab.video import FilmError
 
 LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
@@ -107,8 +107,8 @@ def _status(paths: list[Path], workspace: Workspace, looking: IngestSettings) ->
     some = f" ({part} of them not whole)" if part else ""
     said = f"{done.sum()} of {counted(len(table), 'film')} done{some}, {left.sum()} left, "
     said += f"{bad.sum()} that cannot be used"
-    register = Register(workspace)
-    if lost := sum(register.place(film_id) is None for film_id in register.films):
+    known = load_films(workspace)
+    if lost := ((known.role == "archive") & (known.state == MISSING)).sum():
         these = counted(lost, "film")
         said += f"; {these} of the archive not where last seen: what of this is one of them, only "
         said += "moved, is not done again"
@@ -164,13 +164,13 @@ def shots(args) -> str:
     film_id = ingest_one(path, workspace)
     times = load_frames(workspace, film_id)["times"]
     fps = float(load_films(workspace).set_index("film_id").fps[film_id])
-    table, changed = load_archive(workspace, films=[film_id]).shots, ""
+    table, changed = load_shots(workspace, films=[film_id]), ""
     if args.cuts or args.reset:
         before, starts = table.start_frame.tolist(), None
         if args.cuts:
             starts = times[[0, *read_cuts(args.cuts, times, fps, before)]].tolist()
         recut(workspace, film_id, starts)
-        table = load_archive(workspace, films=[film_id]).shots
+        table = load_shots(workspace, films=[film_id])
         changed = _changed(before, table.start_frame.tolist())
     if args.out and Path(args.out).suffix.lower() == ".png":
         shot_sheet(table, partial(thumbnail_path, workspace, film_id), args.out)
@@ -187,8 +187,7 @@ def _film(workspace: Workspace, name: str) -> Path:
     if Path(name).exists():
         return Path(name)
     register = Register(workspace)
-    before = register.seen.get(os.path.realpath(name), [None])[0]
-    film_id = name if name in register.films else before
+    film_id = name if name in register.films else register.read_at(name)
     if film_id is None:
         return Path(name)
     if (place := register.place(film_id)) is None:
@@ -283,7 +282,7 @@ def aside(args) -> str:
     workspace = Workspace(args.work)
     if args.add:
         film_id = args.add.split("-")[0]
-        shots = load_archive(workspace, films=[film_id]).shots.set_index("shot_id")
+        shots = load_shots(workspace, films=[film_id]).set_index("shot_id")
         if args.add not in shots.index:
             raise UsageError(f"{args.add}: is no shot here; `lab shots FILM` lists a film's.")
         put_aside(workspace, shots.loc[args.add], tags=args.tags, note=args.note)

@@ -16,7 +16,7 @@ from lab.layout import NONE
 from lab.scenes import SceneMap, open_map
 from lab.shots import BarFinder
 from lab.store import Workspace, key_of
-from lab.tables import load_archive, load_films, load_frames, proxy_path, thumbnail_path
+from lab.tables import load_films, load_frames, load_shots, proxy_path, thumbnail_path
 from lab.video import Box, FilmError, Reader, probe, proxy_frames, proxy_size, shown_at
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -161,7 +161,7 @@ def read_others(workspace: Workspace, shots: pd.DataFrame | None = None) -> list
     list of ndarray of uint8, shape (height, width, 3)
     """
     if shots is None:
-        shots = load_archive(workspace).shots
+        shots = load_shots(workspace)
         shots = shots[~shots["flags"].str.contains("black|flat")]
     some = shots.iloc[_evenly(len(shots), OTHERS)]
     return [

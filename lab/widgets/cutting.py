@@ -14,7 +14,7 @@ from lab.atlas import ELEMENT
 from lab.cutlists import Cutting
 from lab.ingest import recut
 from lab.store import Workspace, image_file
-from lab.tables import load_archive, load_films, load_frames, proxy_path
+from lab.tables import load_films, load_frames, load_shots, proxy_path
 
 PAGE, STEP = 1500, 24  # frames on show at once; frames from one picture of the strip to the next
 AROUND = 4  # frames shown on either side of a cut that is looked at
@@ -54,7 +54,7 @@ class CutStrip(anywidget.AnyWidget):
 
     def __init__(self, workspace: Workspace, film_id: str, **traits):
         frames = load_frames(workspace, film_id)
-        shots = load_archive(workspace, films=[film_id]).shots
+        shots = load_shots(workspace, films=[film_id])
         super().__init__(count=len(frames["times"]), **traits)
         self.workspace, self.film_id, self.frames = workspace, film_id, frames
         self.cutting = Cutting(shots.start_frame[1:].tolist(), self.count)
