@@ -190,6 +190,9 @@ def test_the_map_is_used_with_mouse_and_keyboard(lab, page, tmp_path):  # noqa: 
     for key in ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown"):
         page.keyboard.press(key)
         reached.append(page.get_attribute(card, "data-row"))
+    reweigh = "from lab.likeness import Weights; explorer.reweigh(Weights(subject=0, colour=1))"
+    assert asked(page, reweigh) == ""
+    page.wait_for_timeout(1000)  # the keys stay at a shot whose place and scene are others now
     page.keyboard.press("Enter")
     page.wait_for_selector(f".exploring .large video[data-row='{reached[-1]}']")
     assert len(set(reached)) > 1
@@ -267,19 +270,24 @@ def draw_around(page, box, places):
 
 def table_of(page):
     """What the kernel has as the explorer's table."""
-    code = "import json; print(json.dumps(explorer.table.shot_id.tolist()))"
     return json.loads(
-        page.evaluate(
-            """async (code) => {
-              const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-              const asked = kernel.requestExecute({ code, store_history: false });
-              let said = '';
-              asked.onIOPub = ({ header, content }) => {
-                if (header.msg_type === 'stream') said += content.text;
-              };
-              await asked.done;
-              return said;
-            }""",
-            code,
-        )
+        asked(page, "import json; print(json.dumps(explorer.table.shot_id.tolist()))")
+    )
+
+
+def asked(page, code):
+    """What the notebook's kernel prints when it runs code."""
+    return page.evaluate(
+        """async (code) => {
+          const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+          const asked = kernel.requestExecute({ code, store_history: false });
+          let said = '';
+          asked.onIOPub = ({ header, content }) => {
+            if (header.msg_type === 'stream') said += content.text;
+            if (header.msg_type === 'error') said = content.evalue;
+          };
+          await asked.done;
+          return said;
+        }""",
+        code,
     )

@@ -11,7 +11,7 @@ function attend(plot, fill, pick, toggle) {
     font: "12px sans-serif", color: "#eee", background: "#202124", border: "1px solid #777",
   });
   document.body.append(card);
-  let here = null; // [trace, point] that the keys are at
+  let here = null; // the row that the keys are at: places change when the map is drawn anew
 
   function show(row, left, top) {
     card.dataset.row = row;
@@ -28,27 +28,28 @@ function attend(plot, fill, pick, toggle) {
             box.top + yaxis._offset + yaxis.d2p(data.y[point])];
   }
 
-  function every() { // all shots that are shown: trace, point, and where they are
+  function every() { // all shots that are shown: row, and where it is
     return plot._fullData.flatMap((data, trace) =>
       data.visible === true && data.customdata
-        ? Array.from(data.customdata, (_, point) => [trace, point, ...spot(trace, point)]) : []);
+        ? Array.from(data.customdata, (row, point) => [row, ...spot(trace, point)]) : []);
   }
 
   // The nearest shot that lies in a direction, or, from nowhere, nearest to the middle.
   function next(key) {
+    const shown = every(), from = shown.find(([row]) => row === here);
     const box = plot.getBoundingClientRect();
-    const [x, y] = here ? spot(...here) : [box.left + box.width / 2, box.top + box.height / 2];
+    const [, x, y] = from || [here, box.left + box.width / 2, box.top + box.height / 2];
     const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key] || [0, 0];
-    let best = null, least = Infinity;
-    for (const [trace, point, left, top] of every()) {
+    let best = from, least = Infinity;
+    for (const one of shown) {
+      const [, left, top] = one;
       const along = (left - x) * dx + (top - y) * dy, apart = Math.hypot(left - x, top - y);
-      if (here && (along < 1 || along < 0.6 * apart)) continue;
-      if (apart < least) [best, least] = [[trace, point], apart];
+      if (from && (along < 1 || along < 0.6 * apart)) continue;
+      if (apart < least) [best, least] = [one, apart];
     }
     return best;
   }
 
-  const rowOf = ([trace, point]) => plot._fullData[trace].customdata[point];
   const hovered = (event) => {
     const at = event.points.find((one) => one.customdata !== undefined);
     if (at) show(at.customdata, event.event.clientX, event.event.clientY);
@@ -60,10 +61,13 @@ function attend(plot, fill, pick, toggle) {
   };
   const pressed = (event) => {
     if (event.key.startsWith("Arrow")) {
-      here = next(event.key) || here;
-      if (here) show(rowOf(here), ...spot(...here));
-    } else if (event.key === "Enter" && here) pick(rowOf(here));
-    else if (event.key === " " && here && toggle) toggle(rowOf(here));
+      const reached = next(event.key);
+      if (reached) {
+        here = reached[0];
+        show(...reached);
+      }
+    } else if (event.key === "Enter" && here !== null) pick(here);
+    else if (event.key === " " && here !== null && toggle) toggle(here);
     else if (event.key === "Escape") { here = null; left(); }
     else return;
     event.preventDefault();
