@@ -48,12 +48,11 @@ from lab.see.degrade import (
     grey,
     jittered,
     pair,
-    photographs,
     reduced,
     stranger,
     view,
 )
-from lab.see.images import Images
+from lab.see.images import PHOTOGRAPHS, Images, photographs
 from lab.see.learner import LABEL, Learner, _follow, _typical
 from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import Workspace
@@ -363,6 +362,24 @@ def test_a_kind_is_from_itself_as_far_as_an_image_is_from_another():
 
 
 # Learning.
+
+
+def test_photographs_that_come_along_may_be_given_on_and_say_by_whom_they_are():
+    credit = pd.read_csv(PHOTOGRAPHS / "credits.csv").set_index("file")
+    files = {path.name for path in PHOTOGRAPHS.glob("*.jpg")}
+    assert set(credit.index) == files and credit.index.is_unique and len(files) > 100
+    assert credit.notna().all(axis=None) and credit.source.str.startswith("https://").all()
+    assert credit.licence.str.fullmatch(r"CC0 1\.0|public domain|CC BY \d\.\d").all()
+    assert all(min(one.shape[:2]) >= 100 for one in photographs())
+
+
+def test_others_that_are_of_the_kind_are_not_kept_away_from(tmp_path):
+    images = read_folder(stills(tmp_path / "sea"), 64)
+    foreign = len(Learner(images, tmp_path, TINY).foreign)
+    assert 100 < foreign <= len(photographs())
+    learnt = Learner(replace(images, others=images.pictures), tmp_path, TINY)
+    assert len(learnt.others) == len(photographs()) + 10
+    assert len(learnt.foreign) - foreign < 10 / 2
 
 
 def test_it_learns_the_slower_the_more_it_has_learnt(tmp_path):

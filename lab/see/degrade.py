@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.datasets import load_sample_images
 
 MOST_LEAVES = 6  # the power of two that a scene's dead leaves are fewer than
 LEAST_LEAF = 1 / 32  # the smallest one's radius, of a scene's side; half of it is the largest
@@ -185,11 +184,6 @@ def stranger(
         mask = _leaf(size, upright, rng)
         light[mask] = _shade(size, rng)[mask]
     return jittered(dimmed(light, recipe), recipe, rng)
-
-
-def photographs() -> list[np.ndarray]:
-    """A temple and a flower, uint8 (height, width, 3), which scikit-learn carries."""
-    return load_sample_images().images
 
 
 def clouds(size: int, rng: np.random.Generator) -> np.ndarray:

@@ -24,6 +24,7 @@ EVERY = 1.0  # seconds of a film from one image to the next
 LEAST = 8  # images below which there is nothing to learn from
 MOST = 3000  # images, evenly taken, that are kept in memory
 OTHERS = 400  # pictures that are not of the kind
+PHOTOGRAPHS = Path(__file__).parent / "photographs"  # of many things; by whom: credits.csv
 STRETCH = 10.0  # seconds of a film that are learnt from, or held out, together
 ROOM = 1.5  # times the size learnt at, that images are kept at, so that scales can vary
 HELD_OUT = 1 / 6  # part of the images
@@ -47,7 +48,7 @@ class Images:
         Where they are from: ``path``, ``title``, ``year``, ``source``, ``licence``, ``images``.
     others : list of ndarray of uint8, shape (height, width, 3)
         Pictures that are not of the kind, such as it will be looked through at: a network is shown
-        them soft and grey, to make something of its kind of them; how they look it never learns.
+        them soft and grey, to make something of its kind of them; their looks are what it avoids.
     """
 
     pictures: list[np.ndarray]
@@ -168,6 +169,11 @@ def read_others(workspace: Workspace, shots: pd.DataFrame | None = None) -> list
         open_picture(thumbnail_path(workspace, shot.film_id, shot.index))
         for shot in some.itertuples(index=False)
     ]
+
+
+def photographs() -> list[np.ndarray]:
+    """Photographs of many things that come with the package, uint8 (height, width, 3)."""
+    return [open_picture(path) for path in stills(PHOTOGRAPHS)]
 
 
 def read_scene(workspace: Workspace, scene: int | str, size: int = 128, *, every=EVERY) -> Images:

@@ -25,8 +25,8 @@ from lab.see.checkpoints import (
     write_arrays_whole,
     write_model,
 )
-from lab.see.degrade import Recipe, dimmed, grey, middle, pair, photographs, stranger, view
-from lab.see.images import Images, SeeError, split
+from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
+from lab.see.images import Images, SeeError, photographs, split
 from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
 from lab.store import image_file, write_whole
 
@@ -41,6 +41,7 @@ TYPICAL = (
     0.25  # of the kind's views, the part that is nearer to the others than strangers are drawn
 )
 LONGEST = 60.0  # seconds from one checkpoint to the next, however slow the machine
+MARGIN = 0.1  # that strangers are to be nearer to the kind than to any picture that is not of it
 SHOWN = 8  # held-out images on the strip
 ROWS = "what the network is shown", "what it sees", "what was there"
 LABEL = 18  # pixels of a row's name
@@ -84,7 +85,7 @@ class Learner:
     def __init__(self, images: Images, out: Path, settings: Training):
         self.out, self.settings, self.sources = out, settings, images.sources
         self.images, held = split(images, settings.seed)
-        self.others = images.others or photographs()
+        self.others = [*images.others, *photographs()]
         self.fingerprint = images.fingerprint
         self.device, _ = best_device()
         self.features = self._placed(Features())
@@ -99,6 +100,7 @@ class Learner:
         self.rng = np.random.default_rng(settings.seed)
         self.kind = self._known()
         self.typical = _typical(self.kind)
+        self.foreign = self._foreign()
         self.losses: list[tuple[float, ...]] = []
         self.seconds, self.since = 0.0, time.monotonic()
         self.saved = -1
@@ -169,6 +171,17 @@ class Learner:
             found.append(torch.cat([self.features.whole(self.features(*one)) for one in shown]))
         return torch.stack(found)
 
+    @torch.no_grad()
+    def _foreign(self) -> torch.Tensor:
+        """What others look like, (pictures, d) of `Features.whole`; those of the kind left out."""
+        found = []
+        for number, side in enumerate(SIDES):
+            some = [middle(one, self.settings.size) for one in self.others[number :: len(SIDES)]]
+            _, target = self._tensors([grey(one) for one in some], some)
+            found += [self.features.whole(self.features(few, side)) for few in target.split(8)]
+        others = torch.cat(found)
+        return others[unlike(others, self.kind.flatten(0, 1)) > self.typical]
+
     def _learn(self, given: torch.Tensor, target: torch.Tensor) -> list[float]:
         """One step of both networks; of what is given, those with a target come first."""
         weights, own = self.settings, len(target)
@@ -188,8 +201,11 @@ class Learner:
         kind = adversarial = judged = given.new_zeros(())
         if len(given) > own:
             whole = self.features.whole([one[own:] for one in made])
-            # Nearer than they are to one another, all would become the same picture.
-            kind = F.relu(unlike(whole, self.kind.flatten(0, 1)) - self.typical).mean()
+            near = unlike(whole, self.kind.flatten(0, 1))
+            # Nearer than they are to one another, all would become the same picture; nearer to
+            # something else, nobody would call it of the kind.
+            kind = F.relu(near - self.typical).mean()
+            kind = kind + F.relu(near - unlike(whole, self.foreign) + MARGIN).mean()
         if heard:
             adversarial = -_mean(self._said(seen, made))
         total = weights.pixels * pixels + weights.features * features + weights.kind * kind

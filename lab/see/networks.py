@@ -18,7 +18,7 @@ GRAIN = 8  # channels of noise beside the light: of what is smooth, texture cann
 TILE = 64  # entries of a side after which the noise comes again
 WIDTHS = (48, 96, 160, 192)  # channels at a 4th, 8th, 16th and 32nd of the size
 STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are looked at: at a 2nd to a 32nd
-HEAD = 8.0  # weight of its last features, those that name things; the others weigh 1 each
+HEAD = 12.0  # weight of its last features, those that name things; the others weigh 1 each
 NEAR = 0.02  # of a kind's images, those count as the nearest that are hardly farther than this
 LEAST = 160  # pixels of a side that Lite0 is shown: it learnt at 224, and makes little of 128
 
