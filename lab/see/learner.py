@@ -166,8 +166,7 @@ class Learner:
         pictures, found = self.images.pictures, []
         for k in np.linspace(0, len(pictures) - 1, min(KNOWN, len(pictures))).astype(int):
             views = [view(pictures[k], size, self.settings, rng) for _ in SIDES]
-            _, target = self._tensors([grey(one) for one in views], views)
-            shown = zip(target.split(1), SIDES, strict=True)
+            shown = zip(self._targets(views).split(1), SIDES, strict=True)
             found.append(torch.cat([self.features.whole(self.features(*one)) for one in shown]))
         return torch.stack(found)
 
@@ -177,8 +176,8 @@ class Learner:
         found = []
         for number, side in enumerate(SIDES):
             some = [middle(one, self.settings.size) for one in self.others[number :: len(SIDES)]]
-            _, target = self._tensors([grey(one) for one in some], some)
-            found += [self.features.whole(self.features(few, side)) for few in target.split(8)]
+            batches = self._targets(some).split(8)
+            found += [self.features.whole(self.features(few, side)) for few in batches]
         others = torch.cat(found)
         return others[unlike(others, self.kind.flatten(0, 1)) > self.typical]
 
@@ -204,8 +203,8 @@ class Learner:
             near = unlike(whole, self.kind.flatten(0, 1))
             # Nearer than they are to one another, all would become the same picture; nearer to
             # something else, nobody would call it of the kind.
-            kind = F.relu(near - self.typical).mean()
-            kind = kind + F.relu(near - unlike(whole, self.foreign) + MARGIN).mean()
+            kind = F.relu(near - self.typical) + F.relu(near - unlike(whole, self.foreign) + MARGIN)
+            kind = kind.mean()
         if heard:
             adversarial = -_mean(self._said(seen, made))
         total = weights.pixels * pixels + weights.features * features + weights.kind * kind
@@ -323,8 +322,12 @@ class Learner:
     def _tensors(self, given, targets) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs (n, 1, h, w) and targets (m, 3, h, w), 0 to 1."""
         shown = torch.from_numpy(np.stack(given))[:, None].to(self.device)
-        target = torch.from_numpy(np.stack(targets)).permute(0, 3, 1, 2).to(self.device)
-        return shown, (target.float() / 255).contiguous(memory_format=torch.channels_last)
+        return shown, self._targets(targets)
+
+    def _targets(self, pictures) -> torch.Tensor:
+        """Pictures, uint8 (size, size, 3), as (n, 3, h, w), 0 to 1."""
+        target = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).to(self.device)
+        return (target.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _mean(said: list[torch.Tensor]) -> torch.Tensor:
