@@ -3,6 +3,9 @@
 Layouts are by UMAP (McInnes et al. 2018, arXiv 1802.03426), groups by HDBSCAN (Campello et al.
 2013) on a layout of ten dimensions, as two are too few to keep groups apart. Both start from the
 same exact neighbours.
+
+Both, and scikit-learn, are slow to import, and not needed by most of what imports this room: they
+are imported where they are used.
 """
 
 from __future__ import annotations
@@ -15,8 +18,6 @@ from threading import Lock
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from sklearn.cluster import HDBSCAN
-from sklearn.decomposition import PCA
 
 AXES = 50  # principal axes in which neighbours are sought
 FEW = 6  # shots, up to which a map is their first two principal axes
@@ -38,6 +39,8 @@ def axes_of(vectors: np.ndarray) -> np.ndarray:
     vectors = vectors - vectors.mean(axis=0)
     if not vectors.any():  # all alike, or a channel with nothing to say
         return np.zeros((len(vectors), 1), np.float32)
+    from sklearn.decomposition import PCA
+
     most = min(AXES, *vectors.shape)
     solver = PCA(most, svd_solver="randomized", random_state=0)
     return solver.fit_transform(vectors.astype(np.float32))
@@ -76,7 +79,6 @@ def lay_out(space, near, seed: int, dimensions: int = 2, start=None, rounds=None
     """
     if len(space) <= FEW:
         return _padded(space, dimensions).astype(float)
-    # Slow to import, and not needed by most of what imports this room.
     from umap import UMAP
 
     start = _padded(space, dimensions) if start is None else start
@@ -129,6 +131,8 @@ def group(space: np.ndarray, near, seed: int) -> np.ndarray:
     least = max(SMALLEST, round(len(space) ** GROWTH))
     if len(space) <= max(FEW, 2 * least):
         return np.zeros(len(space), int)
+    from sklearn.cluster import HDBSCAN
+
     deep = lay_out(space, near, seed, DEEP)
     solver = HDBSCAN(least, 3, max_cluster_size=round(LARGEST * len(space)), copy=True)
     label = solver.fit_predict(deep)

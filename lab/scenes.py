@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import csr_array
-from sklearn.manifold import trustworthiness
 
 from lab.channels import Calibration, unit
 from lab.language import clock
@@ -261,6 +260,8 @@ def quality(found: SceneMap, labels: Sequence | None = None) -> dict[str, float]
         best, 0.5 by chance), ``noise`` (part of the shots in no scene), ``scenes``, and with
         labels ``purity`` (part of the shots that are of their scene's commonest kind).
     """
+    from sklearn.manifold import trustworthiness  # slow to import, and seldom used
+
     some = np.linspace(0, len(found.shots) - 1, min(len(found.shots), SAMPLE)).astype(int)
     near = min(found.settings.neighbours, (len(some) - 1) // 2)
     cluster = found.shots.cluster

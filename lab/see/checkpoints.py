@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from lab.see.images import SeeError
 from lab.store import write_json, write_whole
 
-VERSION = 2  # of the networks, the recipe and what the files hold
+VERSION = 3  # of the networks, the recipe and what the files hold
 MODEL, STATE, CARD = "model.safetensors", "training.safetensors", "card.json"
 NO_MODEL = "is no model of `lab see train` ({}); name the folder that it wrote."
 BROKEN = (SafetensorError, OSError, ValueError, KeyError, TypeError)

@@ -173,10 +173,10 @@ def stranger(
         0 to 1.
     """
     draw = rng.random()
-    if draw < 0.4:
+    if draw < 0.2:
         light = clouds(size, rng)
     else:
-        picture = picture if draw < 0.6 else others[rng.integers(len(others))]
+        picture = picture if draw < 0.3 else others[rng.integers(len(others))]
         light = np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4))
         light = np.ascontiguousarray(1 - light if rng.random() < 0.5 else light)
     upright = rng.random() < 0.5  # what people build is

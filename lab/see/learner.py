@@ -27,7 +27,7 @@ from lab.see.checkpoints import (
 )
 from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
 from lab.see.images import Images, SeeError, photographs, split
-from lab.see.networks import TILE, Discriminator, Features, Generator, unlike
+from lab.see.networks import TILE, Discriminator, Generator, features_on, unlike
 from lab.store import image_file, write_whole
 
 LOSSES = ("step", "pixels", "features", "kind", "adversarial", "discriminator", "held_out")
@@ -88,7 +88,7 @@ class Learner:
         self.others = [*images.others, *photographs()]
         self.fingerprint = images.fingerprint
         self.device, _ = best_device()
-        self.features = self._placed(Features())
+        self.features = features_on(self.device)
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             self.generator = self._placed(Generator())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import torch
@@ -20,6 +21,7 @@ WIDTHS = (48, 96, 160, 192)  # channels at a 4th, 8th, 16th and 32nd of the size
 STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are looked at: at a 2nd to a 32nd
 HEAD = 12.0  # weight of its last features, those that name things; the others weigh 1 each
 NEAR = 0.02  # of a kind's images, those count as the nearest that are hardly farther than this
+TOLD = 0.3  # how strong at first, beside the light, is what the encoder makes of it
 LEAST = 160  # pixels of a side that Lite0 is shown: it learnt at 224, and makes little of 128
 
 
@@ -75,6 +77,10 @@ class Block(nn.Module):
 class Generator(nn.Module):
     """A compact U-Net (Ronneberger et al. 2015): soft grey in, colour out, at any size.
 
+    Beside the light it is told, at every depth, what the packaged encoder makes of it: of a few
+    hundred images the light alone would be learnt by heart, not what a sun or a shore is
+    (Sauer et al. 2021 have a discriminator see so). The encoder itself does not learn.
+
     What is shown is smooth, and texture needs something to grow from: without noise that stands
     still behind it, as of Karras et al. 2019 (https://arxiv.org/abs/1812.04948), it grows from
     the lattice of shuffled pixels.
@@ -92,6 +98,8 @@ class Generator(nn.Module):
     def __init__(self, widths=WIDTHS):
         super().__init__()
         first, deeper = widths[0], [*pairwise(widths)]
+        depths = features_on(torch.device("cpu")).depths[1:]
+        self.told = nn.ModuleList(map(partial(_conv, side=1), depths, widths))
         self.entry = _conv(ENTRY**2 + GRAIN, first)
         grain = torch.randn(1, GRAIN, TILE, TILE, generator=torch.Generator().manual_seed(0))
         self.register_buffer("grain", grain, persistent=False)
@@ -106,8 +114,11 @@ class Generator(nn.Module):
         self.twice = Larger(first, first // 2)
         self.full = nn.Sequential(Block(first // 2), Larger(first // 2, 3))
         self.colours = _conv(first, 3, 1)
-        for late in (self.full[1].conv, self.colours):  # at first the light alone is seen
-            nn.init.zeros_(late.weight)
+        with torch.no_grad():
+            for late in (self.full[1].conv, self.colours):  # at first the light alone is seen
+                late.weight.zero_()
+            for one in self.told:
+                one.weight.mul_(TOLD)
 
     def forward(self, given: torch.Tensor, shift: tuple[int, int] = (0, 0)) -> torch.Tensor:
         """Look at pictures.
@@ -129,13 +140,15 @@ class Generator(nn.Module):
         more = -width % DEEPEST, -height % DEEPEST
         if any(more):
             given = F.pad(given, (0, more[0], 0, more[1]), mode="replicate")
+        told = features_on(given.device)(given.expand(-1, 3, -1, -1), least=0)[1:]
+        told = [tell(_even(one)) for tell, one in zip(self.told, told, strict=True)]
         x = F.pixel_unshuffle(2 * given - 1, ENTRY)
-        x = self.entry(torch.cat([x, self._grain(x, shift)], dim=1))
+        x = self.entry(torch.cat([x, self._grain(x, shift)], dim=1)) + told[0]
         kept = []
-        for block, smaller in self.down:
+        for (block, smaller), heard in zip(self.down, told[1:], strict=True):
             x = block(x)
             kept.append(x)
-            x = smaller(x)
+            x = smaller(x) + heard
         x = self.deep(x)
         for narrow, join, block in self.up:
             x = F.interpolate(narrow(x), scale_factor=2, mode="nearest")
@@ -185,8 +198,13 @@ class Discriminator(nn.Module):
         """What it says of pictures (n, 3, h, w), 0 to 1, and their features: real above 0."""
         said = [self.steps(pictures * 2 - 1)]
         for head, feature in zip(self.heads, features, strict=True):
-            said.append(head(F.normalize(feature, dim=1) * feature.shape[1] ** 0.5))
+            said.append(head(_even(feature)))
         return said
+
+
+def _even(feature: torch.Tensor) -> torch.Tensor:
+    """Features (n, d, h, w), at every place as strong as any other: 1 in the mean of squares."""
+    return F.normalize(feature, dim=1) * feature.shape[1] ** 0.5
 
 
 class Features(nn.Module):
@@ -237,6 +255,13 @@ class Features(nn.Module):
         weights = [*([1.0] * len(found)), HEAD]
         parts = [(w / sum(weights)) ** 0.5 * one for w, one in zip(weights, means, strict=True)]
         return torch.cat(parts, dim=1)
+
+
+@lru_cache(maxsize=4)
+def features_on(device: torch.device) -> Features:
+    """The packaged encoder on a device, where everyone looks through the same one."""
+    with torch.inference_mode(False):  # whoever asks first may only look, others learn by it
+        return Features().to(device, memory_format=torch.channels_last)
 
 
 def unlike(whole: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
