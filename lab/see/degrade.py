@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST_LEAVES = 6  # the power of two that a scene's dead leaves are fewer than
+SMALLEST = 0.25  # part of a stranger's shorter side that is shown alone: it comes out soft anyway
 LEAST_LEAF = 1 / 32  # the smallest one's radius, of a scene's side; half of it is the largest
 
 
@@ -149,7 +150,9 @@ def stranger(
     recipe: Recipe,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """An input that is of no kind: clouds, or a picture turned or inverted, and dead leaves on it.
+    """An input that is of no kind: another picture, or clouds or some part, and dead leaves on it.
+
+    Leaves are shades, or parts of pictures as well: of a hundred, no two strangers are alike.
 
     What a network is looked through at is not of the kind that it learns; by these it learns to
     make something of the kind of anything. Shapes of all sizes that hide one another have the
@@ -173,17 +176,31 @@ def stranger(
         0 to 1.
     """
     draw = rng.random()
-    if draw < 0.2:
+    if draw < 0.35:  # as it would come before a camera
+        light = grey(view(_any(others, rng), size, recipe, rng))
+        return jittered(dimmed(light, recipe), recipe, rng)
+    if draw < 0.55:
         light = clouds(size, rng)
     else:
-        picture = picture if draw < 0.3 else others[rng.integers(len(others))]
-        light = np.rot90(grey(view(picture, size, recipe, rng)), rng.integers(4))
-        light = np.ascontiguousarray(1 - light if rng.random() < 0.5 else light)
+        light = _part(picture if draw < 0.65 else _any(others, rng), size, recipe, rng)
     upright = rng.random() < 0.5  # what people build is
     for _ in range(int(2 ** rng.uniform(0, MOST_LEAVES)) - 1):
         mask = _leaf(size, upright, rng)
-        light[mask] = _shade(size, rng)[mask]
+        shade = rng.random() < 0.5
+        leaf = _shade(size, rng) if shade else _part(_any(others, rng), size, recipe, rng)
+        light[mask] = leaf[mask]
     return jittered(dimmed(light, recipe), recipe, rng)
+
+
+def _any(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    return pictures[rng.integers(len(pictures))]
+
+
+def _part(picture: np.ndarray, size: int, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """Light of some part of a picture, however small, upright or not, perhaps inverted."""
+    small = recipe.model_copy(update={"closest": SMALLEST})
+    light = np.rot90(grey(view(picture, size, small, rng)), rng.integers(4))
+    return np.ascontiguousarray(1 - light if rng.random() < 0.5 else light)
 
 
 def clouds(size: int, rng: np.random.Generator) -> np.ndarray:

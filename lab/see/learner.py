@@ -27,10 +27,10 @@ from lab.see.checkpoints import (
 )
 from lab.see.degrade import Recipe, dimmed, grey, middle, pair, stranger, view
 from lab.see.images import Images, SeeError, photographs, split
-from lab.see.networks import TILE, Discriminator, Generator, features_on, unlike
+from lab.see.networks import TILE, Discriminator, Generator, features_on, misshapen, unlike
 from lab.store import image_file, write_whole
 
-LOSSES = ("step", "pixels", "features", "kind", "adversarial", "discriminator", "held_out")
+LOSSES = "step", "pixels", "features", "kind", "shapes", "adversarial", "discriminator", "held_out"
 LOOKED_AT = 16  # held-out images by which progress is told
 CALM = 1000  # steps from which on it learns the slower, the more it has learnt
 KNOWN = 64  # of the kind's images, at most, that what has no target is compared with
@@ -61,6 +61,12 @@ class Training(Recipe):
     features: float = Field(5.0, ge=0, le=100, description="weight of the features' distance")
     kind: float = Field(
         2.0, ge=0, le=100, description="weight of the distance of what has no target from the kind"
+    )
+    shapes: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        description="weight of the shapes that what has no target keeps",
     )
     adversarial: float = Field(
         0.2, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
@@ -197,17 +203,16 @@ class Learner:
             wanted = self.features(target, side)
         pixels = F.l1_loss(seen[:own], target)
         features = self.features.apart([one[:own] for one in made], wanted)
-        kind = adversarial = judged = given.new_zeros(())
+        kind = shapes = adversarial = judged = given.new_zeros(())
         if len(given) > own:
-            whole = self.features.whole([one[own:] for one in made])
-            near = unlike(whole, self.kind.flatten(0, 1))
-            # Nearer than they are to one another, all would become the same picture; nearer to
-            # something else, nobody would call it of the kind.
-            kind = F.relu(near - self.typical) + F.relu(near - unlike(whole, self.foreign) + MARGIN)
-            kind = kind.mean()
+            kind = self._strange([one[own:] for one in made])
+            if not weights.edges:  # they are not light that could be kept
+                shown = given[own:, :, top:, left:]
+                shapes = misshapen(seen[own:], shown, weights.reduction).mean()
         if heard:
             adversarial = -_mean(self._said(seen, made))
-        total = weights.pixels * pixels + weights.features * features + weights.kind * kind
+        total = weights.pixels * pixels + weights.features * features
+        total = total + weights.kind * kind + weights.shapes * shapes
         self.painting.zero_grad()
         (total + weights.adversarial * adversarial).backward()
         self.painting.step()
@@ -219,7 +224,16 @@ class Learner:
             self.judging.zero_grad()
             judged.backward()
             self.judging.step()
-        return [loss.item() for loss in (pixels, features, kind, adversarial, judged)]
+        return [loss.item() for loss in (pixels, features, kind, shapes, adversarial, judged)]
+
+    def _strange(self, made: list[torch.Tensor]) -> torch.Tensor:
+        """How far the features of what has no target are from its kind."""
+        whole = self.features.whole(made)
+        near = unlike(whole, self.kind.flatten(0, 1))
+        # Nearer than they are to one another, all would become the same picture; nearer to
+        # something else, nobody would call it of the kind.
+        far = F.relu(near - self.typical) + F.relu(near - unlike(whole, self.foreign) + MARGIN)
+        return far.mean()
 
     def _said(self, pictures: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
         with self._precision():

@@ -22,6 +22,8 @@ STAGES = (0, 2, 4, 10, 15)  # blocks of Lite0 whose features are looked at: at a
 HEAD = 12.0  # weight of its last features, those that name things; the others weigh 1 each
 NEAR = 0.02  # of a kind's images, those count as the nearest that are hardly farther than this
 TOLD = 0.3  # how strong at first, beside the light, is what the encoder makes of it
+GREY = (0.299, 0.587, 0.114)  # light of red, green and blue (ITU-R BT.601)
+AROUND = 9  # soft pixels of a side that light is compared with
 LEAST = 160  # pixels of a side that Lite0 is shown: it learnt at 224, and makes little of 128
 
 
@@ -268,3 +270,28 @@ def unlike(whole: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Distances of pictures from the nearest of others, both of `Features.whole`: 0 to about 1."""
     alike = whole @ known.T
     return 1 - (torch.softmax(alike / NEAR, dim=1) * alike).sum(dim=1)
+
+
+def misshapen(seen: torch.Tensor, given: torch.Tensor, reduction: float) -> torch.Tensor:
+    """How little of the shapes that were shown is kept: 0 at best, 1 where nothing is, (n,).
+
+    One less the correlation of light, what is seen being made as soft as what was shown; of both,
+    what is around a place is taken off. So neither counts how light or strong a picture is, and
+    what belongs to all of a kind, such as a horizon, cannot be laid over any of them.
+
+    Parameters
+    ----------
+    seen : Tensor, shape (n, 3, height, width)
+        RGB, 0 to 1.
+    given : Tensor, shape (n, 1, height, width)
+        Light, 0 to 1.
+    reduction : float
+        `lab.see.degrade.Recipe.reduction`.
+    """
+    light = (seen * seen.new_tensor(GREY)[:, None, None]).sum(dim=1, keepdim=True)
+    side = [max(2, round(n / reduction**0.5)) for n in given.shape[-2:]]
+    soft = (F.interpolate(one, side, mode="area") for one in (light, given))
+    bare = [
+        one - F.avg_pool2d(one, AROUND, 1, AROUND // 2, count_include_pad=False) for one in soft
+    ]
+    return 1 - F.cosine_similarity(*(one.flatten(1) for one in bare), dim=1)

@@ -52,9 +52,10 @@ def train(
         A row a step: ``step``, ``pixels`` (mean absolute difference, 0 to 1), ``features``
         (`lab.see.networks.Features.apart`), ``kind`` (how much farther from it what is of no kind
         is than its images are from one another, and than from what else there is, of
-        `lab.see.networks.unlike`), ``adversarial``,
-        ``discriminator`` (hinge losses, Lim & Ye 2017) and, every so often, ``held_out`` (the
-        distance on held-out images, `lab.see.networks.Features.wholes_apart`).
+        `lab.see.networks.unlike`), ``shapes`` (how little of the shapes of what is of no kind is
+        kept, `lab.see.networks.misshapen`), ``adversarial``, ``discriminator`` (hinge losses, Lim &
+        Ye 2017) and, every so often, ``held_out`` (the distance on held-out images,
+        `lab.see.networks.Features.wholes_apart`).
 
     Raises
     ------
