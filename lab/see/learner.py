@@ -60,7 +60,7 @@ class Training(Recipe):
     pixels: float = Field(0.5, ge=0, le=100, description="weight of the pixels' difference (L1)")
     features: float = Field(5.0, ge=0, le=100, description="weight of the features' distance")
     kind: float = Field(
-        2.0, ge=0, le=100, description="weight of the distance of what has no target from the kind"
+        2.5, ge=0, le=100, description="weight of the distance of what has no target from the kind"
     )
     shapes: float = Field(
         1.0,
