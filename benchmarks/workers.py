@@ -99,14 +99,13 @@ def ingest(films: list[Path], folder: Path, way: list[str], cores: Collection[in
 
 def strangers(films: list[Path], folder: Path, cores: list[int]) -> float:
     """Seconds by the clock that two ingests take that share nothing but the machine."""
-    places = [folder / str(core) for core in cores]
+
+    def share(number: int) -> float:
+        few, place = films[number :: len(cores)], folder / str(number)
+        return ingest(few, place, ["--jobs", "1"], [cores[number]])
+
     with ThreadPoolExecutor() as pool:
-        shares = [films[number :: len(cores)] for number in range(len(cores))]
-        began = time.monotonic()
-        each = zip(shares, places, ([core] for core in cores), strict=True)
-        for one in [pool.submit(ingest, few, at, ["--jobs", "1"], on) for few, at, on in each]:
-            one.result()
-    return time.monotonic() - began
+        return max(pool.map(share, range(len(cores))))
 
 
 def measure(films: list[Path], folder: Path, cores: list[int]) -> dict[str, float]:

@@ -4,7 +4,7 @@ Layouts are by UMAP (McInnes et al. 2018, arXiv 1802.03426), groups by HDBSCAN (
 2013) on a layout of ten dimensions, as two are too few to keep groups apart. Both start from the
 same exact neighbours.
 
-Both, and scikit-learn, are slow to import, and not needed by most of what imports this room: they
+UMAP and scikit-learn are slow to import, and not needed by most of what imports this room: they
 are imported where they are used.
 """
 

@@ -19,7 +19,6 @@ GREY, STRONG, ORANGE = "#9aa0a6", "#2a6f97", "#c8553d"
 COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #7a5195 #8a8a2b".split()  # noqa: SIM905
 SHAPES = "circle square diamond cross x triangle-up star pentagon hourglass".split()  # noqa: SIM905
 SYMBOLS = "●■◆✚✖▲★⬟⧗"  # the same shapes, as they are written
-LOSSES = ("pixels", "features", "kind", "shapes", "adversarial", "discriminator")
 STAGES = {"decode": COLOURS[0], "shots": COLOURS[4], "looks": COLOURS[2]}
 TITLE = 32  # letters of a film's title beside a bar
 ALONE = 0.25  # company, below which a shot of one film is alone
@@ -314,7 +313,8 @@ def losses(table: pd.DataFrame) -> go.Figure:
         Means of about a hundredth of all steps; ``held out`` is as it was measured.
     """
     span, figure = max(1, len(table) // 100), go.Figure()
-    for name, colour in zip(LOSSES, COLOURS, strict=False):
+    parts = table.columns.drop(["step", "held_out"])
+    for name, colour in zip(parts, COLOURS, strict=False):
         mean = table[name].rolling(span, min_periods=1).mean()
         line = {"color": colour}
         figure.add_scatter(x=table.step, y=mean, name=name, line=line, visible=_shown(name))

@@ -63,10 +63,7 @@ class Training(Recipe):
         2.5, ge=0, le=100, description="weight of the distance of what has no target from the kind"
     )
     shapes: float = Field(
-        1.0,
-        ge=0,
-        le=100,
-        description="weight of the shapes that what has no target keeps",
+        1.0, ge=0, le=100, description="weight of the shapes that what has no target keeps"
     )
     adversarial: float = Field(
         0.2, ge=0, le=10, description="weight of the discriminator's word; 0 for none"
