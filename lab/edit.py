@@ -17,6 +17,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lab import LabError
 from lab.channels import Calibration
 from lab.films import Register, named
 from lab.flags import MISSING
@@ -50,7 +51,7 @@ WRONG = {
 }
 
 
-class EditError(Exception):
+class EditError(LabError):
     """An edit that cannot be used: one sentence with the file, the cause and what to do."""
 
 

@@ -249,6 +249,24 @@ class Register:
                     return place
         return None
 
+    def find(self, name: str) -> Path:
+        """A film's file by its name, its `film_id` or, if there is nothing now, where it was.
+
+        Raises
+        ------
+        FilmError
+            If a film that was known is at none of its places any more.
+        """
+        if Path(name).exists():
+            return Path(name)
+        film_id = name if name in self.films else self.read_at(name)
+        if film_id is None:
+            return Path(name)
+        if (place := self.place(film_id)) is None:
+            why = "is not there any more; if it was moved, `lab films --relink FOLDER` finds it."
+            raise FilmError(self.places(film_id)[0], why)
+        return place
+
     def relink(self, folder) -> dict[str, Path]:
         """Look in a folder for the films that are at none of their places any more.
 

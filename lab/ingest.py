@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
-import torch
 from tqdm.auto import tqdm
 
 from lab.apart import DiedError, spread
@@ -204,10 +203,9 @@ def _work(
 ) -> Iterator[tuple[str, Worked]]:
     """Films one by one, or `jobs` at once, largest first; with each what came of it."""
     order = sorted(todo, key=sizes.get, reverse=True) if jobs > 1 else list(todo)
-    threads = int(max(1, torch.get_num_threads() // max(1, jobs)))
     root = workspace.root.absolute()
     pieces = {
-        film_id: (todo[film_id][0].absolute(), film_id, root, settings, threads)
+        film_id: (todo[film_id][0].absolute(), film_id, root, settings, max(1, jobs))
         for film_id in order
     }
     done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
@@ -260,10 +258,20 @@ def _here(function: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
             yield name, "failed", error
 
 
-def _apart(path, film_id, root, settings, threads: int, *, tell, waits=lambda: None) -> Worked:
-    """`ingest_film` with so many threads."""
-    torch.set_num_threads(threads)
+def _apart(path, film_id, root, settings, jobs: float, *, tell, waits=lambda: None) -> Worked:
+    """`ingest_film` with a fair share of the threads of a machine on which so many are at work."""
+    import torch  # slow, and not needed by who only asks
+
+    torch.set_num_threads(int(max(1, _threads() // jobs)))
     return ingest_film(path, film_id, root, settings, tell, waits)
+
+
+@lru_cache(maxsize=1)
+def _threads() -> int:
+    """As many as torch takes of itself."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _failed(path: Path, stage: str, error: Exception) -> tuple:

@@ -4,8 +4,8 @@ Layouts are by UMAP (McInnes et al. 2018, arXiv 1802.03426), groups by HDBSCAN (
 2013) on a layout of ten dimensions, as two are too few to keep groups apart. Both start from the
 same exact neighbours.
 
-UMAP and scikit-learn are slow to import, and not needed by most of what imports this room: they
-are imported where they are used.
+UMAP, scikit-learn and torch are slow to import, and not needed by most of what imports this room:
+they are imported where they are used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from threading import Lock
 
 import numpy as np
-import torch
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 
 AXES = 50  # principal axes in which neighbours are sought
@@ -48,6 +47,8 @@ def axes_of(vectors: np.ndarray) -> np.ndarray:
 
 def neighbours(space: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The nearest points of each, itself first: indices and distances, each (n, count)."""
+    import torch
+
     points = torch.from_numpy(np.ascontiguousarray(space, np.float32))
     found = []
     for at in range(0, len(points), BLOCK):
@@ -100,6 +101,8 @@ def lay_out(space, near, seed: int, dimensions: int = 2, start=None, rounds=None
 @contextmanager
 def _threads_kept() -> Iterator[None]:
     """Numba gives OpenMP, and so torch, a thread for each core, and leaves it at that."""
+    import torch
+
     threads = torch.get_num_threads()
     try:
         yield
@@ -163,6 +166,8 @@ def place(new: np.ndarray, space: np.ndarray, points: np.ndarray, cluster: np.nd
     points, cluster : ndarray, shape (m, 2) and (m,)
         The weighted mean of the nearest shots that are in one scene.
     """
+    import torch
+
     apart = torch.cdist(torch.from_numpy(new), torch.from_numpy(space))
     nearest = apart.topk(min(NEAR, len(space)), largest=False)
     at, weight = nearest.indices.numpy(), 1 / (nearest.values.numpy() + 1e-6)

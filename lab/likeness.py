@@ -3,6 +3,8 @@
 The score of two moments is the weighted sum of their channels' dot products; of two shots, the
 mean over the trailer shot's moments of the best moment in the archive shot. Scores are divided by
 the sum of the weights, so that doubles score 1 whatever the sliders say.
+
+torch, which reckons with all cores, is slow to import, and not needed by who only reads settings.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.channels import CHANNELS, Calibration, mirrored
@@ -70,6 +71,8 @@ def shares(weights: Weights) -> np.ndarray:
 
 def lowered(score: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """Scores less what shots lose, in their place: float32 (rows, columns), by all cores."""
+    import torch
+
     torch.from_numpy(score).sub_(torch.from_numpy(np.asarray(lost, np.float32)))
     return score
 
@@ -141,6 +144,8 @@ class Likeness:
 
     def _brought(self, side: np.ndarray, weights: Weights) -> np.ndarray:
         """Scores of the moments, weighted and brought together to shots."""
+        import torch
+
         total, count = self._scratch, len(self.right)
         every = torch.from_numpy(side).view(len(CHANNELS), -1)
         torch.mv(every.t(), torch.from_numpy(shares(weights)), out=total.view(-1))
@@ -165,15 +170,19 @@ class Likeness:
         return np.repeat(np.arange(len(self.left)), np.diff([*self.left, len(self.lengths)]))
 
     @cached_property
-    def _later(self) -> list[torch.Tensor]:
-        """For every layer of archive moments but the first, the shots that have it."""
+    def _later(self) -> list:
+        """For every layer of archive moments but the first, the shots that have it: tensors."""
+        import torch
+
         counts, layers = np.diff([*self.right, len(self.columns)]), []
         while (counts > len(layers) + 1).any():
             layers.append(torch.from_numpy(np.flatnonzero(counts > len(layers) + 1)))
         return layers
 
     @cached_property
-    def _scratch(self) -> torch.Tensor:
+    def _scratch(self):
+        import torch
+
         return torch.empty(len(self.lengths), len(self.columns))
 
     @cached_property

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
+from lab import LabError
 from lab.canvas import blank, centre, even, fit, open_panel, paste, pixels
 from lab.films import named
 from lab.language import clock
@@ -33,7 +34,7 @@ LONGEST = 12  # seconds that a grid lasts at most, unless more is asked for
 HELD = LONGEST * RATE // 2  # pictures of a shot kept to be shown again; if more, it is read again
 
 
-class ReelError(Exception):
+class ReelError(LabError):
     """A selection that makes no reel: one sentence on why and what to do."""
 
 

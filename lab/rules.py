@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from lab import LabError
 from lab.films import named
 from lab.flags import MISSING, USELESS
 from lab.language import counted
@@ -72,7 +73,7 @@ class MatchSettings(BaseModel):
     )
 
 
-class MatchError(Exception):
+class MatchError(LabError):
     """No answer at all: one sentence on what is missing or which limit to relax."""
 
 

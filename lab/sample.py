@@ -30,6 +30,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 from tqdm.auto import tqdm
 
+from lab import LabError
 from lab.films import CREDITS, Credit
 from lab.store import Workspace, write_whole
 from lab.video import excerpt
@@ -37,7 +38,7 @@ from lab.video import excerpt
 CODE_SIDE = 0.6  # side of the code's square, as a part of the picture's shorter side
 
 
-class SampleError(Exception):
+class SampleError(LabError):
     """Sample footage that cannot be had: one sentence with the cause and what to do."""
 
 

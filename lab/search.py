@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from lab import LabError
 from lab.channels import Calibration, describe, pool, see
 from lab.encoders import read_texts
 from lab.language import WORDS, caption, clock
@@ -38,7 +39,7 @@ UNREADABLE = (
 )
 
 
-class SearchError(Exception):
+class SearchError(LabError):
     """A search that cannot be made: one sentence on why and what to do instead."""
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, linprog, milp
 from scipy.sparse import csr_array
 
@@ -453,6 +452,8 @@ def foremost(values: np.ndarray, count: int) -> np.ndarray:
     count = min(count, values.shape[1])
     if values.size < MANY:
         return np.argpartition(values, -count, axis=1)[:, -count:]
+    import torch  # slow: not for who only reads settings
+
     return torch.from_numpy(values).topk(count, dim=1, sorted=False).indices.numpy()
 
 

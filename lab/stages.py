@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from lab import channels, cuts, motion, shots, video
@@ -169,6 +168,8 @@ def _part(
 
 def _decode(folder: Path, path, progress) -> None:
     """The one pass over the original."""
+    import torch  # slow, and not needed to know what is still to be done
+
     (info,) = watched(map(video.probe, [path]), PATIENCE)
     size = video.proxy_size(info.width, info.height)
     reader = video.Reader(path, size=size, matrix="bt601", threads=torch.get_num_threads())

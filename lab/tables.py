@@ -45,7 +45,7 @@ def load_films(workspace: Workspace) -> pd.DataFrame:
             more = {"path": path, "state": state, **vars(credit_of(path))}
             rows.append({"film_id": film_id, **known, **row, **more})
     head = ["film_id", "role", "path", "title", "year", "t0", "duration", "width", "height"]
-    head += ["state", "lost"]
+    head += ["fps", "state", "lost"]
     table = pd.DataFrame(rows, columns=None if rows else head)
     return table[head + [c for c in table if c not in head]]
 

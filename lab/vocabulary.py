@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from lab import LabError
 from lab.channels import pool, unit
 from lab.encoders import read_texts
 from lab.tables import Archive
@@ -22,7 +23,7 @@ from lab.tables import Archive
 FILE = "vocabulary.yaml"
 
 
-class VocabularyError(Exception):
+class VocabularyError(LabError):
     """Words that cannot be used: one sentence on where and why."""
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ from conftest import CLOSED
 from PIL import Image
 
 from lab import cli
+from lab.cli import keeping
 from lab.edit import load_edit
 from lab.films import Register
 from lab.sample import numbered_film
@@ -229,13 +231,34 @@ def test_weights_are_checked(house, capsys):
 
 
 def test_every_verb_has_help_and_the_doctor_is_well(capsys, tmp_path):
-    verbs = "demo fetch ingest films problems store shots map favourites search match render doctor"
-    for verb in verbs.split():
+    for verb in cli.VERBS:
         with pytest.raises(SystemExit) as ended:
             lab(verb, "--help")
         assert ended.value.code == 0 and "--work" in capsys.readouterr().out
     assert lab("doctor", "--work", tmp_path) == 0
     assert "all is there" in capsys.readouterr().out
+
+
+def test_there_may_be_no_films_yet(tmp_path, capsys):
+    assert lab("films", "--work", tmp_path) == 0
+    assert "no films yet" in capsys.readouterr().out
+    for name in ("films.csv", "films.png"):
+        assert lab("films", "--work", tmp_path, "--out", tmp_path / name) == 1
+        assert "no films yet" in capsys.readouterr().err and not (tmp_path / name).exists()
+    (tmp_path / "notes.mp4").write_text("no film")
+    assert lab("ingest", tmp_path / "notes.mp4", "--work", tmp_path) == 1
+    capsys.readouterr()
+    assert lab("films", "--work", tmp_path) == 0
+    assert "0 films" in capsys.readouterr().out
+
+
+def test_who_asks_for_a_verb_does_not_wait_for_networks():
+    """All that verbs are told, and what an ingest leaves to others, does without torch."""
+    rooms = {room for name, (room, _) in cli.VERBS.items() if name != "see"}
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
+    code += "print('torch' in sys.modules, 'transformers' in sys.modules)"
+    command = [sys.executable, "-c", code, *(f"lab.cli.{room}" for room in rooms)]
+    assert subprocess.check_output(command, text=True).split() == ["False", "False"]
 
 
 def test_an_edit_goes_to_an_editing_program_and_comes_back(house, tmp_path, capsys):
@@ -377,7 +400,7 @@ def test_an_interrupted_command_says_so_and_ends_at_once(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     ended = []
-    monkeypatch.setattr(cli.verbs, "doctor", doctor)
+    monkeypatch.setattr(keeping, "doctor", doctor)
     monkeypatch.setattr(os, "_exit", lambda status: ended.append((status, capsys.readouterr())))
     monkeypatch.setattr(sys, "argv", ["lab", "doctor"])
     cli.main()

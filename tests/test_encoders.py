@@ -38,8 +38,10 @@ from transformers import (
 )
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from lab import encoders
-from lab.encoders import PACKAGED, EncoderError, PackagedEncoder, TransformersEncoder, load_encoder
+from lab.encoders import PACKAGED, EncoderError, efficientnet, hub, load_encoder
+from lab.encoders.device import best_device
+from lab.encoders.efficientnet import PackagedEncoder
+from lab.encoders.hub import TransformersEncoder
 
 SIDE = 64  # pixels; with patches of 16 a grid of 4 x 4
 
@@ -247,7 +249,7 @@ def test_the_best_device_is_taken(monkeypatch):
     def has(cuda, mps):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-        device, dtype = encoders.best_device()
+        device, dtype = best_device()
         return device.type, dtype
 
     assert has(True, True) == has(True, False) == ("cuda", torch.float16)
@@ -255,12 +257,17 @@ def test_the_best_device_is_taken(monkeypatch):
     assert has(False, False) == ("cpu", torch.float32)
 
 
+def run_in_half(monkeypatch):
+    for kind in (efficientnet, hub):
+        monkeypatch.setattr(kind, "best_device", lambda: (torch.device("cpu"), torch.float16))
+
+
 @pytest.mark.parametrize("name", ["clip", "siglip2", "dinov2", "videomae", PACKAGED])
 def test_half_precision_sees_nearly_the_same_and_gives_floats(
     folders, packaged, pictures, name, monkeypatch
 ):
     whole = packaged if name == PACKAGED else TransformersEncoder(folders[name])
-    monkeypatch.setattr(encoders, "best_device", lambda: (torch.device("cpu"), torch.float16))
+    run_in_half(monkeypatch)
     half = PackagedEncoder() if name == PACKAGED else TransformersEncoder(folders[name])
     assert next(half.model.parameters()).dtype == torch.float16
     for one, other in zip(half.encode(pictures[:8]), whole.encode(pictures[:8]), strict=True):
@@ -271,7 +278,7 @@ def test_half_precision_sees_nearly_the_same_and_gives_floats(
 
 
 def test_a_model_too_large_for_half_precision_runs_whole(folders, pictures, monkeypatch):
-    monkeypatch.setattr(encoders, "best_device", lambda: (torch.device("cpu"), torch.float16))
+    run_in_half(monkeypatch)
     encoder = TransformersEncoder(folders["vit"])
     for layer in encoder.model.modules():
         if isinstance(layer, torch.nn.Conv2d):
@@ -315,8 +322,8 @@ def test_the_packaged_encoder_s_words_are_its_model_s_own(packaged):
         )
         with torch.inference_mode():
             logits = packaged.model((pixels - 127) / 128)[0]
-        assert encoders._imagenet()[int(logits.argmax())] == word
-    assert len(encoders._imagenet()) == 1000
+        assert efficientnet._imagenet()[int(logits.argmax())] == word
+    assert len(efficientnet._imagenet()) == 1000
 
 
 def test_text_and_pictures_share_a_space(folders, pictures):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lab import encoders
+from lab.encoders import efficientnet
 from lab.likeness import Weights
 from lab.naming import kinds, scene_names, senses
 
@@ -67,7 +68,7 @@ def test_no_two_names_are_alike():
 @pytest.fixture(scope="module")
 def things():
     """Shots that the encoder would take for daisies and for lakesides, and what that says."""
-    classes, rng = encoders._imagenet(), np.random.default_rng(0)
+    classes, rng = efficientnet._imagenet(), np.random.default_rng(0)
     words = encoders.packaged().meanings()
     vectors = words[[classes.index("daisy"), classes.index("lakeside")]].repeat(6, axis=0)
     vectors = vectors + rng.normal(0, vectors.std() / 2, vectors.shape)
@@ -88,5 +89,8 @@ def test_what_a_scene_shows_is_told_by_kind(things):
 def test_every_class_is_of_one_kind():
     every = np.concatenate(list(kinds().values()))
     assert len(set(every.tolist())) == len(every) == 998
-    assert {encoders._imagenet()[k] for k in set(range(1000)) - set(every)} == {"coil", "bubble"}
-    assert encoders._imagenet().index("seashore") in kinds()["coast"]
+    assert {efficientnet._imagenet()[k] for k in set(range(1000)) - set(every)} == {
+        "coil",
+        "bubble",
+    }
+    assert efficientnet._imagenet().index("seashore") in kinds()["coast"]

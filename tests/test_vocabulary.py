@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.encoders import EncoderError, PackagedEncoder, load_encoder
+from lab.encoders import EncoderError, load_encoder
+from lab.encoders.efficientnet import PackagedEncoder
 from lab.tables import Archive
 from lab.vocabulary import VocabularyError, label, load_vocabulary
 

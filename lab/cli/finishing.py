@@ -1,4 +1,4 @@
-"""The verbs that finish: `lab render` and `lab handover`."""
+"""The verbs that finish: render and handover."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from lab.cli.options import UsageError, ends_in, given
+from lab.cli.options import UsageError, add, ends_in, given, positions, seconds, span
 from lab.credits import cited, doubts
 from lab.edit import Edit, load_edit
 from lab.handover import hand_back, hand_over, left_behind
@@ -22,6 +22,52 @@ from lab.store import Workspace, write_whole
 from lab.strip import title_lasts
 
 TEASER = 8  # megabytes of a teaser, unless another limit is asked for
+
+
+def add_render(one) -> None:
+    one.add_argument("edit", metavar="EDIT.yaml")
+    one.add_argument(
+        "--preset",
+        nargs="+",
+        default=["side-by-side"],
+        choices=MADE,
+        metavar="NAME",
+        help=f"videos: {', '.join(PRESETS)} (default: side-by-side); and "
+        f"{', '.join(AROUND)}; several at once, if you like",
+    )
+    one.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help=".mp4; .png or .pdf (sheet, poster), .webp or .gif (teaser), .srt or .vtt, .md, .txt "
+        "or .csv (credits), .txt (post); of several presets, a folder",
+    )
+    part = one.add_mutually_exclusive_group()
+    part.add_argument(
+        "--only",
+        type=positions,
+        metavar="N[-M]",
+        help="of the trailer's shots, N or N to M alone",
+    )
+    part.add_argument(
+        "--range", type=span, metavar="A:B", help="seconds of the trailer, such as 10:25"
+    )
+    one.add_argument("--max-mb", type=seconds, metavar="N", help="megabytes that it may take")
+    one.add_argument(
+        "--for",
+        dest="platform",
+        choices=PLATFORMS,
+        help="where it is to be posted: told before the work if it would not be taken there",
+    )
+    one.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="EDIT.yaml",
+        help="of the sheet: other edits of the same trailer, of this archive or another",
+    )
+    add(one, RenderSettings)
+    one.set_defaults(run=render)
 
 
 def render(args) -> str:
@@ -111,6 +157,19 @@ def _sound(copied: bool | None) -> str:
     if copied is None:
         return "silent"
     return "soundtrack copied" if copied else "soundtrack in AAC"
+
+
+def add_handover(one) -> None:
+    one.add_argument("edit", metavar="EDIT.yaml")
+    one.add_argument(
+        "--out",
+        metavar="FILE",
+        help=".otio, .fcpxml, .xml (Final Cut Pro 7's) or .edl; with --back, the new edit",
+    )
+    one.add_argument(
+        "--back", metavar="FILE", help="a changed .otio, .fcpxml or .edl: read into the edit"
+    )
+    one.set_defaults(run=hand)
 
 
 def hand(args) -> str:

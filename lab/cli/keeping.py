@@ -1,19 +1,20 @@
-"""The verb `lab store`: what lies in the workspace, whether it is whole, what can go."""
+"""The verbs that look after the house: store, what lies there; doctor, what is installed."""
 
 from __future__ import annotations
+
+import importlib.metadata as metadata
+import re
 
 from lab.cli.options import UsageError, shown
 from lab.inventory import NEEDLESS, inventory, prune
 from lab.language import counted
 from lab.store import Workspace
 
-TEXT = "what was worked out and lies in DIR/work: list it, verify it, remove what nobody needs"
 LISTED = ["stage", "film_id", "title", "encoder", "size", "state"]
 
 
 def add_store(verb) -> None:
-    """Add `lab store` and what it can do; `verb` adds one to the command."""
-    ways = verb("store", None, TEXT).add_subparsers(metavar="list | verify | prune", required=True)
+    ways = verb.add_subparsers(metavar="list | verify | prune", required=True)
 
     def way(name, run, text):
         one = ways.add_parser(name, help=text, description=text)
@@ -68,3 +69,27 @@ def _sized(table) -> str:
 
 def _megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
+
+
+def add_doctor(one) -> None:
+    one.set_defaults(run=doctor)
+
+
+def doctor(args) -> str:
+    missing = []
+    for need in metadata.requires("reinterpretation-lab") or []:
+        name, _, marker = need.partition(";")
+        if "extra ==" in marker:
+            continue
+        name = re.split(r"[<>=!~ ]", name.strip())[0]
+        try:
+            print(f"ok       {name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            if name not in ("decord", "decord2"):
+                missing.append(name)
+                print(f"MISSING  {name}")
+    workspace = Workspace(args.work)
+    print(f"ok       workspace {workspace.root.resolve()}")
+    if missing:
+        raise UsageError(f"{len(missing)} packages are missing; run `make clean demo`.")
+    return "all is there"

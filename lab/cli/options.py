@@ -1,4 +1,4 @@
-"""What is asked for on the command line: options of settings, numbers, weights, ranges."""
+"""What is asked for on the command line: options of settings, numbers, ranges."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from lab import LabError
+from lab.encoders import PACKAGED
 from lab.language import counted
-from lab.likeness import WAYS, Weights
 from lab.store import room_for
 
 
-class UsageError(Exception):
+class UsageError(LabError):
     """A request that makes no sense: one sentence on what to do instead."""
 
 
@@ -36,6 +37,14 @@ def add(one, settings: type[BaseModel], but: Collection[str] = ()) -> None:
             one.add_argument(flag, type=partial(_setting, settings, name), help=text, **shown)
 
 
+def add_encoder(one) -> None:
+    one.add_argument(
+        "--encoder",
+        metavar="MODEL",
+        help=f"{PACKAGED} (default), or a transformers vision model: hub name or folder",
+    )
+
+
 def given(args, settings: type[BaseModel]) -> dict:
     """The settings that were asked for."""
     asked = {name: getattr(args, name, None) for name in settings.model_fields}
@@ -46,30 +55,6 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1 on")
     return int(text)
-
-
-def weights(text: str) -> Weights:
-    if text in WAYS:
-        return WAYS[text]
-    known = ", ".join(Weights.model_fields)
-    # Channels left out weigh nothing: `--weights colour=1` means colour alone.
-    weights = dict.fromkeys(Weights.model_fields, 0.0)
-    for pair in text.split(","):
-        name, _, value = pair.partition("=")
-        if name not in weights:
-            presets = ", ".join(f"'{name}'" for name in WAYS)
-            raise argparse.ArgumentTypeError(
-                f"{pair!r}: there is no such channel, only {known}; nor a preset, only {presets}"
-            )
-        try:
-            weights[name] = getattr(Weights(**{name: value}), name)
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{pair!r}: write {name}= and a number from 0 to 1, such as {name}=0.5"
-            ) from None
-    if not any(weights.values()):
-        raise argparse.ArgumentTypeError(f"{text!r}: give at least one of {known} some weight")
-    return Weights(**weights)
 
 
 def positions(text: str) -> tuple[int, int]:

@@ -33,12 +33,10 @@ from lab.store import Workspace
 BESIDE = [name for name, one in PRESETS.items() if len(one.shows) == 2]
 ANSWERS_OWN = ("seen", "blend", "archive_sound")  # settings of a video with answers
 FEW = 50  # images to learn from, below which that is said
-TEXT = "learning to see: train a small network on one kind of images, look through it"
 
 
 def add_see(verb) -> None:
-    """Add `lab see` and what it can do; `verb` adds one to the command."""
-    ways = verb("see", None, TEXT).add_subparsers(metavar="train | run | live", required=True)
+    ways = verb.add_subparsers(metavar="train | run | live", required=True)
     one = ways.add_parser("train", help="images -> a network that has seen nothing else")
     one.add_argument("paths", nargs="*", metavar="FOLDER|FILM", help="a folder of stills, or films")
     one.add_argument(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from lab import LabError
 from lab.films import credit_of, find_films, hidden
 from lab.layout import NONE
 from lab.scenes import SceneMap, open_map
@@ -30,7 +31,7 @@ ROOM = 1.5  # times the size learnt at, that images are kept at, so that scales 
 HELD_OUT = 1 / 6  # part of the images
 
 
-class SeeError(Exception):
+class SeeError(LabError):
     """What cannot be learnt from or looked through: one sentence with the cause and what to do."""
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from pydantic import Field
 from torch.optim.swa_utils import AveragedModel
 
-from lab.encoders import best_device
+from lab.encoders.device import best_device
 from lab.lettering import font
 from lab.see.checkpoints import (
     BROKEN,

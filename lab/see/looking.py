@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from lab.canvas import even
-from lab.encoders import best_device
+from lab.encoders.device import best_device
 from lab.see.checkpoints import NO_MODEL, read_model
 from lab.see.degrade import Recipe, dimmed, edges, grey
 from lab.see.images import SeeError

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from lab import LabError
 from lab.video.stamps import MP4, promised, ticks
 
 CLOCK = Fraction(1, 90000)
@@ -32,7 +33,7 @@ CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # bytes that no text hold
 SETTLE_FRAMES = 48  # frames read by `probe` to learn rate, interlacing and shape
 
 
-class FilmError(Exception):
+class FilmError(LabError):
     """A film that cannot be read: one sentence with the file, the cause and what to do."""
 
     def __init__(self, path, why: str):
