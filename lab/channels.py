@@ -253,9 +253,12 @@ def _resize(planes: np.ndarray, side: int) -> np.ndarray:
     """Planes (n, channels, height, width) as float32 (n, channels, side, side)."""
     import torch
 
-    planes = torch.from_numpy(planes).float()
-    resize = torch.nn.functional.interpolate
-    return resize(planes, (side, side), mode="bilinear", antialias=True).numpy()
+    def resized(one: np.ndarray) -> torch.Tensor:
+        one = torch.from_numpy(one[None]).float()
+        return torch.nn.functional.interpolate(one, (side, side), mode="bilinear", antialias=True)
+
+    # One by one: as floats, all together would take longer to find room for than to fill.
+    return torch.cat([resized(one) for one in planes]).numpy()
 
 
 def _centred(layout: np.ndarray) -> np.ndarray:

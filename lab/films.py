@@ -13,7 +13,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ SUFFIXES = set(
     .mts .mxf .ogm .ogv .qt .rm .rmvb .ts .vob .webm .wmv .y4m""".split()  # noqa: SIM905
 )
 CREDITS = "credits.csv"
+READ = 2**20  # bytes of a file read at once
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,27 @@ def legible(path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def fingerprint(path) -> str:
+def fingerprint(path, tell: Callable[[int], object] = lambda size: None) -> str:
     """Twelve hex digits of BLAKE2 over the whole content.
+
+    Parameters
+    ----------
+    path : path-like
+    tell : callable
+        Told of the bytes that were read, each time.
 
     Raises
     ------
     FilmError
         If the file cannot be read.
     """
+    digest = hashlib.blake2b(digest_size=6)
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=6)).hexdigest()
+            while some := file.read(READ):
+                digest.update(some)
+                tell(len(some))
+        return digest.hexdigest()
     except OSError as error:
         raise FilmError(path, f"cannot be read ({error.strerror}); check the file.") from error
 
@@ -196,8 +207,8 @@ class Register:
         self._added: dict[str, tuple] = {}  # since it was read
         self._read: dict[str, list] = {}
 
-    def identify(self, path) -> str:
-        """The `film_id` of a file."""
+    def identify(self, path, tell: Callable[[int], object] = lambda size: None) -> str:
+        """The `film_id` of a file; `tell` as of `fingerprint`, where it must be read."""
         if film_id := self.known(path):
             return film_id
         if legible(path) != str(path):
@@ -212,7 +223,7 @@ class Register:
             raise FilmError(path, f"cannot be read ({error.strerror}); check the file.") from error
         if not stat.S_ISREG(told.st_mode):  # to read a pipe would wait for ever
             raise FilmError(path, "is no file, and no film.")
-        film_id = fingerprint(path)
+        film_id = fingerprint(path, tell)
         self.seen[str(path)] = [film_id, told.st_size, told.st_mtime_ns]
         self._read[str(path)] = self.seen[str(path)]
         return film_id

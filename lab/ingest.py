@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from lab.store import Workspace, read_json, write_json
 from lab.video import FilmError, WriteError
 
 PROBLEMS = "problems.json"
+KEEP = 10.0  # seconds after which what was learnt of files is kept
+SHOWN = 8  # films in work that are shown by themselves
 
 
 class BusyError(Exception):
@@ -116,23 +119,23 @@ def _ingest(
 ) -> Report:
     register, report, found = Register(workspace), Report(), []
     todo: dict[str, list[Path]] = {}  # a film may lie there twice
-    for path in paths:
-        try:
-            film_id = register.identify(path)
-            stands = complete(workspace, film_id, settings)
-        except FilmError as error:
-            found.append((legible(path), "open", error.why, None))
-            continue
-        except CutListError as error:
-            found.append((str(path), "shots", str(error), None))
-            continue
-        if stands:
-            register.add(film_id, path, role)
-            report.stood.append(film_id)
-            found += damage(path, workspace.part("film", film_id, film_key()))
-        else:
-            todo.setdefault(film_id, []).append(path)
-    register.save()
+    with _fingerprints(paths, register) as tell:
+        for path in paths:
+            try:
+                film_id = register.identify(path, tell)
+                stands = complete(workspace, film_id, settings)
+            except FilmError as error:
+                found.append((legible(path), "open", error.why, None))
+                continue
+            except CutListError as error:
+                found.append((str(path), "shots", str(error), None))
+                continue
+            if stands:
+                register.add(film_id, path, role)
+                report.stood.append(film_id)
+                found += damage(path, workspace.part("film", film_id, film_key()))
+            else:
+                todo.setdefault(film_id, []).append(path)
     sizes = {film_id: size for film_id, size, _ in register.seen.values() if film_id in todo}
     for film_id, (made, problems) in _work(todo, sizes, workspace, settings, jobs, way):
         found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
@@ -143,6 +146,26 @@ def _ingest(
     report.problems = _problems(found)
     _remember(workspace, list(map(legible, paths)), report.problems)
     return report
+
+
+@contextmanager
+def _fingerprints(paths: list[Path], register: Register) -> Iterator[Callable[[int], None]]:
+    """How far the files are read that must be, to know them; what was learnt of them is kept."""
+    unread = (path for path in paths if os.path.isfile(path) and not register.known(path))
+    size, saved = sum(map(os.path.getsize, unread)), time.monotonic()
+
+    def tell(size: int) -> None:
+        nonlocal saved
+        bar.update(size)
+        if time.monotonic() > saved + KEEP:
+            register.save()
+            saved = time.monotonic()
+
+    with _bar(size, "fingerprints", delay=1.0) as bar:
+        try:
+            yield tell
+        finally:
+            register.save()
 
 
 def ingest_one(
@@ -208,27 +231,60 @@ def _work(
         film_id: (todo[film_id][0].absolute(), film_id, root, settings, max(1, jobs))
         for film_id in order
     }
-    done, stage = dict.fromkeys(order, 0), dict.fromkeys(order, "decode")
-    with _bar(sum(sizes.values())) as bar:
+    stage = dict.fromkeys(order, "decode")
+    with _Bars(todo, sizes) as bars:
         for film_id, kind, content in _rounds(way, pieces):
-            share = 1.0
             if kind == "told":
                 stage[film_id], share = content
-                bar.set_description_str(f"ingest {todo[film_id][0].name[:32]}", refresh=False)
-            now = round(share * sizes[film_id])
-            bar.update(now - done[film_id])
-            done[film_id] = now
+                bars.told(film_id, stage[film_id], share)
+                continue
+            bars.ended(film_id)
             if kind == "failed":
                 content = Worked(False, [_failed(todo[film_id][0], stage[film_id], content)])
-            if kind != "told":
-                yield film_id, content
+            yield film_id, content
 
 
-def _bar(size: int) -> tqdm:
-    form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} of film, {remaining} left"
-    return tqdm(
-        total=size, desc="ingest", bar_format=form, unit="B", unit_scale=True, disable=not size
-    )
+class _Bars:
+    """How far all films are together, and each of those in work, with the time that is left."""
+
+    def __init__(self, films: dict[str, list[Path]], sizes: dict[str, int]):
+        self.films, self.sizes = films, sizes
+        self.all = _bar(sum(sizes.values()), f"ingest {counted(len(films), 'film')}")
+        self.each: dict[str, tqdm] = {}
+        self.done = dict.fromkeys(films, 0)
+        # A log is no place for lines that move; a notebook has boxes for them.
+        moves = sys.stderr.isatty() or hasattr(self.all, "container")
+        self.most = SHOWN if moves and len(films) > 1 else 0
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *error) -> None:
+        for bar in (*self.each.values(), self.all):
+            bar.close()
+
+    def told(self, film_id: str, stage: str, share: float) -> None:
+        done = round(share * self.sizes[film_id])
+        more, self.done[film_id] = done - self.done[film_id], done
+        self.all.update(more)
+        if film_id not in self.each and len(self.each) < self.most:
+            self.each[film_id] = _bar(self.sizes[film_id], "", leave=False)
+        if bar := self.each.get(film_id):
+            name = self.films[film_id][0].name[:32]
+            bar.set_description_str(f"  {name} ({stage})", refresh=False)
+            bar.update(more)
+
+    def ended(self, film_id: str) -> None:
+        self.all.update(self.sizes[film_id] - self.done[film_id])
+        if bar := self.each.pop(film_id, None):
+            bar.close()
+
+
+def _bar(size: int, what: str, **more) -> tqdm:
+    form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} left"
+    # The mean over all so far: what is told of the time that is left jumps less.
+    looks = {"unit": "B", "unit_scale": True, "smoothing": 0, "disable": not size}
+    return tqdm(total=size, desc=what, bar_format=form, **looks, **more)
 
 
 def _rounds(way: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:

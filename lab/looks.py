@@ -6,6 +6,7 @@ encoder decodes no film again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ VERSIONS = (
     language.VERSION,
     flags.VERSION,
 )
+MOMENTS = 0.9  # of the time that looking takes; the rest goes into thumbnails
 BATCH = 48  # frames of the proxy held in memory at once
 THUMBNAIL = (320, 320)
 SURE = 0.3  # likelihood from which the encoder's own word for what it sees is told
@@ -49,6 +51,7 @@ def look(
     shots: pd.DataFrame,
     moments: pd.DataFrame,
     encoder: str,
+    progress: Callable[[float], object] = lambda share: None,
 ) -> None:
     """Write what is seen of a film into a folder: vectors, words, flags, thumbnails.
 
@@ -61,16 +64,24 @@ def look(
         The picture inside its bars.
     shots, moments : DataFrame
     encoder : str
+    progress : callable
+        Told how much is done, 0 to 1, by the time it takes.
     """
     frames = frames | {"flow": motion.inside(frames["flow"], box)}
-    vectors, seen = _moments(proxy, frames, box, moments, load_encoder(encoder))
+
+    def part(begin: float, end: float) -> Callable[[float], object]:
+        return lambda share: progress(begin + (end - begin) * share)
+
+    eyes = load_encoder(encoder)
+    vectors, seen = _moments(proxy, frames, box, moments, eyes, part(0, MOMENTS))
     scales = framing.scale_of(np.array(seen.pooled), seen.faces)
     vectors["framing"] = channels.framing(scales, seen.faces)
     vectors["motion"] = channels.motion(
         [_flow(frames, one.start, one.end) for one in moments.itertuples()]
     )
     write_arrays(folder / "vectors.safetensors", vectors)
-    cards = _thumbnails(folder, proxy, frames["times"], box, shots, seen)
+    pictures = folder, proxy, frames["times"], box, shots, seen
+    cards = _thumbnails(*pictures, part(MOMENTS, 1))
     write_json(folder / "flags.json", _flags(shots, cards, frames))
     owners, words = moments.groupby("shot_id", sort=False).indices, []
     for shot, card in zip(shots.itertuples(), cards, strict=True):
@@ -87,7 +98,7 @@ def still_framing(pictures: np.ndarray) -> np.ndarray:
     return channels.framing(framing.scale_of(pooled, found), found)
 
 
-def _moments(proxy: Path, frames, box: Box, moments: pd.DataFrame, encoder):
+def _moments(proxy: Path, frames, box: Box, moments: pd.DataFrame, encoder, progress):
     """The channels of pictures, pooled to moments; and what their middle pictures show."""
     parts = channels.looks(encoder)
     seconds = moments.start.to_numpy()[:, None] + np.outer(moments.end - moments.start, parts)
@@ -96,6 +107,7 @@ def _moments(proxy: Path, frames, box: Box, moments: pd.DataFrame, encoder):
     found: dict[str, list] = {}
     step = max(1, BATCH // len(parts))
     for start in range(0, len(places), step):
+        progress(start / len(places))
         some = places[start : start + step]
         pictures = cropped(proxy, some.ravel(), box)
         features = channels.see(pictures, encoder)
@@ -130,12 +142,15 @@ def _flow(frames: dict[str, np.ndarray], start: float, end: float) -> np.ndarray
     return frames["flow"][motion.within(frames["flow_times"], start, end)]
 
 
-def _thumbnails(folder: Path, proxy: Path, times, box: Box, shots, seen: _Seen) -> list[str]:
+def _thumbnails(
+    folder: Path, proxy: Path, times, box: Box, shots, seen: _Seen, progress
+) -> list[str]:
     """Write every shot's picture, and say which are cards."""
     known = dict(zip(seen.places, seen.pooled, strict=True))
     places = shown_at(times, shots.key.to_numpy())
     kinds: list[str] = []
     for start in range(0, len(places), BATCH):
+        progress(start / len(places))
         some = places[start : start + BATCH]
         pictures = cropped(proxy, some, box)
         strange = [k for k, place in enumerate(some) if int(place) not in known]

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,8 @@ PROXY |= {"threads": "1"}
 BAR_EVERY = 12  # frames between two looks for bars
 PATIENCE = 20.0  # seconds without a picture after which a decoder is given up
 TOLD = 3  # stretches that were lost, named in a sentence
+# What each stage takes of the time of a film of 720p (benchmarks/stages.py).
+TAKES = {"decode": 0.65, "shots": 0.01, "looks": 0.34}
 
 
 class IngestSettings(BaseModel):
@@ -78,14 +81,18 @@ def looks_part(workspace: Workspace, film_id: str, settings: IngestSettings) -> 
     return workspace.part("looks", film_id, looks_key(workspace, film_id, settings))
 
 
+def parts(workspace: Workspace, film_id: str, settings: IngestSettings) -> dict[str, Path]:
+    """Where what each stage makes of a film lies, once it is made."""
+    return {
+        "decode": workspace.part("film", film_id, film_key()),
+        "shots": shots_part(workspace, film_id),
+        "looks": looks_part(workspace, film_id, settings),
+    }
+
+
 def complete(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
     """Whether every part of a film stands."""
-    parts = (
-        workspace.part("film", film_id, film_key()),
-        shots_part(workspace, film_id),
-        looks_part(workspace, film_id, settings),
-    )
-    return all(part.exists() for part in parts)
+    return all(part.exists() for part in parts(workspace, film_id, settings).values())
 
 
 def ingest_film(
@@ -106,7 +113,7 @@ def ingest_film(
         Of the workspace.
     settings : IngestSettings
     progress : callable
-        Told the stage, and how much of the film is decoded, 0 to 1.
+        Told the stage, and how much of all that is missing is done, 0 to 1, by the time it takes.
     waits : callable
         Called if another is at work on the film; what it raises goes up, else it is waited for.
         The lock lies in the workspace: it holds on every machine that shares the folder.
@@ -122,14 +129,25 @@ def ingest_film(
     workspace = Workspace(root)
     with workspace.alone(film_id, waits):
         missing = _missing(workspace, film_id, settings)
-        return Worked(missing, _worked(path, film_id, workspace, settings, progress))
+        tell = partial(_tell, progress, missing)
+        return Worked(bool(missing), _worked(path, film_id, workspace, settings, tell))
 
 
-def _missing(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
+def _missing(workspace: Workspace, film_id: str, settings: IngestSettings) -> list[str]:
+    """The stages that are still to be done, in order."""
     try:
-        return not complete(workspace, film_id, settings)
+        made = parts(workspace, film_id, settings)
     except CutListError:  # which will be told
-        return True
+        return list(TAKES)
+    return [stage for stage, part in made.items() if not part.exists()]
+
+
+def _tell(progress: Callable, missing: list[str], stage: str, share: float) -> None:
+    """Pass on how far a stage is as a share of all that is missing."""
+    if stage in missing:
+        before = sum(TAKES[one] for one in missing[: missing.index(stage)])
+        whole = sum(TAKES[one] for one in missing)
+        progress(stage, (before + TAKES[stage] * share) / whole)
 
 
 def _worked(path, film_id: str, workspace: Workspace, settings, progress) -> list[tuple]:
@@ -139,13 +157,14 @@ def _worked(path, film_id: str, workspace: Workspace, settings, progress) -> lis
         progress(stage, 0.0)
         film = _part(workspace, "film", film_id, film_key(), _decode, path, progress)
         stage = "shots"
-        progress(stage, 1.0)
+        progress(stage, 0.0)
         key, corrected = shots_key(workspace, film_id), load_correction(workspace, film_id)
         cut = _part(workspace, "shots", film_id, key, _cut, film_id, film, corrected)
         stage = "looks"
-        progress(stage, 1.0)
+        progress(stage, 0.0)
         key, by = looks_key(workspace, film_id, settings), {"encoder": settings.encoder}
-        _part(workspace, "looks", film_id, key, _look, film, cut, settings, **by)
+        seen = film, cut, settings, partial(progress, stage)
+        _part(workspace, "looks", film_id, key, _look, *seen, **by)
     except WriteError:
         raise
     except FilmError as error:
@@ -250,12 +269,12 @@ def _cut(folder: Path, film_id: str, film: Path, corrected: list[float] | None) 
     write_table(folder / "moments.parquet", shots.find_moments(table))
 
 
-def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings) -> None:
+def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings, progress) -> None:
     """What is seen in a film, from its proxy."""
     frames = read_arrays(film / "frames.safetensors")
     box = Box(*read_json(film / "film.json")["crop"])
     table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
-    look(folder, film / "proxy.mp4", frames, box, table, moments, settings.encoder)
+    look(folder, film / "proxy.mp4", frames, box, table, moments, settings.encoder, progress)
 
 
 def wholeness(film: Mapping) -> str:

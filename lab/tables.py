@@ -13,7 +13,7 @@ from lab import duplicates, shots
 from lab.films import Register, credit_of
 from lab.flags import MISSING
 from lab.language import WORDS
-from lab.stages import IngestSettings, complete, film_key, looks_part, shots_part, wholeness
+from lab.stages import IngestSettings, complete, film_key, looks_part, parts, shots_part, wholeness
 from lab.store import CARD, Workspace, key_of, read_arrays, read_json, read_table, write_json
 
 COSTS = ["film_id", "title", "duration", "stage", "seconds", "cpu_seconds"]
@@ -62,12 +62,7 @@ def load_costs(workspace: Workspace, settings: IngestSettings | None = None) -> 
     """
     settings, rows = settings or IngestSettings(), []
     for film in load_films(workspace).itertuples():
-        parts = {
-            "decode": workspace.part("film", film.film_id, film_key()),
-            "shots": shots_part(workspace, film.film_id),
-            "looks": looks_part(workspace, film.film_id, settings),
-        }
-        for stage, part in parts.items():
+        for stage, part in parts(workspace, film.film_id, settings).items():
             card = read_json(part / CARD, {})
             if "seconds" in card:
                 took = card["seconds"], card["cpu_seconds"]

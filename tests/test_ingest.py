@@ -1,5 +1,6 @@
 """Films in, tables and vectors out: once, resumably, and whatever the films are like."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -8,12 +9,14 @@ import sys
 import threading
 import time
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import contents
 
+from lab import films as films_room
 from lab import ingest, looks, stages, tables, video
 from lab.films import Register
 from lab.ingest import load_problems
@@ -369,3 +372,64 @@ def test_archive_films_stay_archive_when_used_as_trailers(films, tmp_path, count
     ingest.ingest([films / "c.mp4"], workspace, role="trailer", jobs=0)
     assert Register(workspace).films[film_id]["role"] == "archive"
     assert os.path.exists(load_films(workspace).path[0])
+
+
+def test_how_far_a_film_is_counts_what_is_seen_as_well(films, tmp_path, counting, monkeypatch):
+    monkeypatch.setattr(looks, "BATCH", 3)  # of four shots, a moment at a time
+    workspace, film, told = Workspace(tmp_path), films / "a.mp4", []
+    film_id = Register(workspace).identify(film)
+    done = partial(stages.ingest_film, film, film_id, workspace.root)
+    done(IngestSettings(), lambda *words: told.append(words))
+    names, shares = zip(*told, strict=True)
+    assert list(dict.fromkeys(names)) == ["decode", "shots", "looks"]
+    assert shares[0] == 0 and list(shares) == sorted(shares) and shares[-1] < 1
+    first = {name: shares[names.index(name)] for name in stages.TAKES}
+    assert first["shots"] == pytest.approx(stages.TAKES["decode"])
+    assert len({share for share in shares if share > first["looks"]}) > 4
+    # What stands is no part of what is still to be done.
+    told.clear()
+    done(IngestSettings(encoder="another"), lambda *words: told.append(words))
+    assert told[0] == ("looks", 0) and {name for name, _ in told} == {"looks"}
+    told.clear()
+    done(IngestSettings(encoder="another"), lambda *words: told.append(words))
+    assert not told
+
+
+def test_films_in_work_are_shown_each_and_all_together(films, tmp_path, monkeypatch, capsys):
+    """On a terminal; a log has one line."""
+    for terminal in (True, False):
+        workspace = Workspace(tmp_path / str(terminal))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda here=terminal: here)
+        ingest.ingest(sorted(films.glob("*.mp4")), workspace, jobs=2)
+        said = capsys.readouterr().err
+        assert "ingest 3 films: 100%" in said and "left" in said
+        for name in ("a.mp4", "b.mp4", "c.mp4"):
+            assert (f"{name} (decode)" in said) == terminal
+
+
+def test_what_was_read_of_files_is_kept_when_it_is_stopped(tmp_path, monkeypatch):
+    """By Ctrl-C, all of it; by whatever else, what was read some seconds ago."""
+    monkeypatch.setattr(ingest, "KEEP", 0)
+    workspace, kept, read = Workspace(tmp_path / "data"), [], films_room.fingerprint
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode() * 1000)
+
+    def until_the_third(path, tell):
+        kept.append(len(Register(workspace).seen))
+        if path.name == "c":
+            raise KeyboardInterrupt
+        return read(path, tell)
+
+    monkeypatch.setattr(films_room, "fingerprint", until_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        ingest.ingest([tmp_path / name for name in "abc"], workspace)
+    assert kept == [0, 0, 1] and len(Register(workspace).seen) == 2
+
+
+def test_a_fingerprint_tells_how_much_it_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(films_room, "READ", 1000)
+    content, told = os.urandom(2500), []
+    (tmp_path / "film").write_bytes(content)
+    whole = hashlib.blake2b(content, digest_size=6).hexdigest()
+    assert films_room.fingerprint(tmp_path / "film", told.append) == whole
+    assert told == [1000, 1000, 500]

