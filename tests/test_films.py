@@ -36,6 +36,15 @@ def test_the_fingerprint_is_blake2_of_the_whole_content(tmp_path):
     assert fingerprint(path) != hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
+def test_a_fingerprint_tells_how_much_it_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(films, "READ", 1000)
+    content, told = os.urandom(2500), []
+    (tmp_path / "film").write_bytes(content)
+    whole = hashlib.blake2b(content, digest_size=6).hexdigest()
+    assert fingerprint(tmp_path / "film", told.append) == whole
+    assert told == [1000, 1000, 500]
+
+
 def test_a_rename_or_move_changes_nothing(tmp_path):
     register = Register(Workspace(tmp_path / "data"))
     path = put(tmp_path / "film.mp4")
@@ -54,7 +63,7 @@ def test_a_rename_or_move_changes_nothing(tmp_path):
 def test_content_is_read_once_and_again_after_a_change(tmp_path, monkeypatch):
     reads = []
     real = films.fingerprint
-    monkeypatch.setattr(films, "fingerprint", lambda path: reads.append(path) or real(path))
+    monkeypatch.setattr(films, "fingerprint", lambda path, tell: reads.append(path) or real(path))
     workspace, path = Workspace(tmp_path / "data"), put(tmp_path / "film.mp4", b"one")
     register = Register(workspace)
     first = register.identify(path)
@@ -237,7 +246,7 @@ def test_moved_and_renamed_films_are_found_again_by_content(tmp_path, monkeypatc
     assert register.missing() == [a, b]
     reads = []
     real = films.fingerprint
-    monkeypatch.setattr(films, "fingerprint", lambda path: reads.append(path) or real(path))
+    monkeypatch.setattr(films, "fingerprint", lambda path, tell: reads.append(path) or real(path))
     assert register.relink(new) == {a: new / "deep" / "renamed, without a suffix"}
     assert {path.name for path in reads} == {
         "renamed, without a suffix",

@@ -1,6 +1,5 @@
 """Films in, tables and vectors out: once, resumably, and whatever the films are like."""
 
-import hashlib
 import os
 import shutil
 import signal
@@ -424,12 +423,3 @@ def test_what_was_read_of_files_is_kept_when_it_is_stopped(tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         ingest.ingest([tmp_path / name for name in "abc"], workspace)
     assert kept == [0, 0, 1] and len(Register(workspace).seen) == 2
-
-
-def test_a_fingerprint_tells_how_much_it_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(films_room, "READ", 1000)
-    content, told = os.urandom(2500), []
-    (tmp_path / "film").write_bytes(content)
-    whole = hashlib.blake2b(content, digest_size=6).hexdigest()
-    assert films_room.fingerprint(tmp_path / "film", told.append) == whole
-    assert told == [1000, 1000, 500]
