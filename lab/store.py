@@ -275,18 +275,24 @@ def key_of(*depends, size: int = 4) -> str:
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file so that its name never shows half of it.
+    """Write a file so that its name never shows half of it; a pipe or a device as it comes.
 
     Raises
     ------
     WriteError
         If the disk is full.
     """
+    data = data.encode() if isinstance(data, str) else data
+    # What /dev/stdout leads to may be a file, and is none of ours to replace.
+    if path.exists() and (path.is_relative_to("/dev") or not path.is_file()):
+        with room_for(path):
+            path.write_bytes(data)
+        return
     scratch = aside(path)
     try:
         with room_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratch.write_bytes(data.encode() if isinstance(data, str) else data)
+            scratch.write_bytes(data)
             os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -306,6 +307,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert seen == [("second", "first: é\n")]
     assert everything(tmp_path) == ["deep", "deep/edit.yaml"]
     assert path.read_text(encoding="utf-8") == "first: é\n"
+
+
+def test_a_pipe_and_a_device_are_written_as_they_are(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(pipe.read_text)
+        write_whole(pipe, "told\n")
+        assert heard.result(timeout=30) == "told\n"
+    assert pipe.is_fifo() and os.listdir(tmp_path) == ["pipe"]
 
 
 def test_json_round_trip_and_damage(tmp_path):

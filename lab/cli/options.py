@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from lab import LabError
 from lab.encoders import PACKAGED
 from lab.language import counted
-from lab.store import room_for
+from lab.store import write_whole
 
 
 class UsageError(LabError):
@@ -101,8 +101,7 @@ def ends_in(name: str, *known: str) -> None:
 def shown(table, out: str | None, what: str, columns: list[str]) -> str:
     columns = [name for name in columns if not table[name].isna().all() or not len(table)]
     if out:
-        with room_for(Path(out)):
-            table.to_csv(out, index=False)
+        write_whole(Path(out), table.to_csv(index=False))
         return f"{counted(len(table), what)} -> {out}"
     if len(table):
         print(table[columns].to_string(index=False))
