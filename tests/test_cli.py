@@ -406,3 +406,12 @@ def test_an_interrupted_command_says_so_and_ends_at_once(monkeypatch, capsys):
     cli.main()
     ((status, said),) = ended
     assert status == 130 and said.out == "half a line" and "run it again to go on" in said.err
+
+
+def test_it_may_be_interrupted_while_it_starts(monkeypatch, capsys):
+    def slow(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", slow)
+    assert lab("films") == 130
+    assert "interrupted; nothing was begun" in capsys.readouterr().err
