@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ WIDE, HIGH = 1320, 64  # pixels of a row of pictures
 TITLES, EDGE, HEAD = 230, 16, 24  # pixels: of the titles beside it, around all, of the line above
 APART, TIGHT = 12, 2  # pixels between two films, and between two rows of one
 TYPICAL = 100  # pixels that a shot of middling length takes, where there is room
-ROWS = 60  # of a sheet, unless films are more
+ROWS = 60  # of all pages, unless films are more
+TALL = 15_000  # pixels of a page's strips: of higher pictures, some browsers show nothing
 # Seconds of a row: the first that leave room for all.
 STEPS = (10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 480, 600, 900, 1200, 1800, 3600, 7200)
 LINE, UNREAD = 18, 20  # pixels of a line of what could not be read, and lines at most
@@ -39,8 +41,8 @@ def film_strips(
     thumbnails: Callable[[str, int], Path],
     out,
     unread: pd.DataFrame | None = None,
-) -> None:
-    """Draw every film as a strip of its shots, as a PNG.
+) -> list[Path]:
+    """Draw every film as a strip of its shots, as PNGs: as many as it takes for all to have room.
 
     Every row shows the same number of seconds, so that films can be compared; a longer film goes
     on in the next row. Of a shot that is over before its picture is wide, the middle is seen;
@@ -53,31 +55,65 @@ def film_strips(
     thumbnails : callable
         Gives a shot's picture by `film_id` and `index`.
     out : path-like
-        Appears under this name only when complete.
+        Appears under this name only when complete; of more pages, the second is ``NAME-2.png``.
     unread : DataFrame, optional
-        What could not be read (`path`, `what`): told below the films.
+        What could not be read (`path`, `what`): told below the last of the films.
+
+    Returns
+    -------
+    list of Path
+        The pages in order.
     """
-    films = films.assign(lasts=[_lasts(film) for film in films.itertuples()])
+    out, films = Path(out), films.assign(lasts=[_lasts(film) for film in films.itertuples()])
     seconds = row_seconds(films.lasts, shots.end - shots.start)
-    highs = [rows_of(one, seconds) * (HIGH + TIGHT) + APART for one in films.lasts]
     told = [] if unread is None else [_why_not(one) for one in unread.itertuples()]
     more = len(told) > UNREAD
     told[UNREAD:] = [f"and {len(told) - UNREAD} more that cannot be read"] * more
+    parts, made = _parted([_high(one, seconds) for one in films.lasts]), []
+    with tqdm(desc="strips", total=len(films), unit="film") as bar:
+        for number, part in enumerate(parts, 1):
+            head = _head(films, seconds) + f" Page {number} of {len(parts)}." * (len(parts) > 1)
+            below = told if number == len(parts) else []
+            page = _page(films.iloc[part], shots, seconds, thumbnails, head, below, bar)
+            made.append(out if number == 1 else out.with_stem(f"{out.stem}-{number}"))
+            write_whole(made[-1], image_file(page, "PNG"))
+    return made
+
+
+def _parted(highs: list[int]) -> list[slice]:
+    """Which films come on each page, from what each takes of its height."""
+    begins, high = [0], 0
+    for index, one in enumerate(highs):
+        if high and high + one > TALL:
+            begins.append(index)
+            high = 0
+        high += one
+    return [slice(*ends) for ends in pairwise([*begins, len(highs)])]
+
+
+def _high(duration: float, seconds: float) -> int:
+    """Pixels that a film takes."""
+    return rows_of(duration, seconds) * (HIGH + TIGHT) + APART
+
+
+def _page(films, shots, seconds: float, thumbnails, head: str, told: list[str], bar):
+    highs = [_high(one, seconds) for one in films.lasts]
     below = LINE * len(told) + APART * bool(told)
     size = TITLES + WIDE + 2 * EDGE, sum(highs) + HEAD + 2 * EDGE - APART + below
     sheet = Image.new("RGB", size, SCREEN.ground)
     draw = ImageDraw.Draw(sheet)
-    draw.text((EDGE + TITLES, EDGE), _head(films, seconds), SCREEN.caption, font(13))
+    draw.text((EDGE + TITLES, EDGE), head, SCREEN.caption, font(13))
     for line, text in enumerate(told):
         first, *rest = wrapped(text, 13, TITLES + WIDE)
         place = EDGE, sheet.height - EDGE + LINE * (line - len(told))
         draw.text(place, first + "…" * bool(rest), SCREEN.caption, font(13))
     top, owned = EDGE + HEAD, shots.groupby("film_id").indices
-    for film, high in zip(tqdm(films.itertuples(), "strips", len(films)), highs, strict=True):
+    for film, high in zip(films.itertuples(), highs, strict=True):
         own = shots.iloc[owned.get(film.film_id, [])]
         sheet.paste(_strip(film, own, seconds, thumbnails), (EDGE, top))
         top += high
-    write_whole(Path(out), image_file(sheet, "PNG"))
+        bar.update()
+    return sheet
 
 
 def row_seconds(durations: pd.Series, lengths: pd.Series) -> int:

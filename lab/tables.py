@@ -31,9 +31,10 @@ class Archive:
 
 
 def load_films(workspace: Workspace) -> pd.DataFrame:
-    """The films table: a row for every film that has been decoded.
+    """The films table: a row for every film that has been decoded, in the order of their paths.
 
-    Its `state` is ``missing`` where no file is the film any more, and else how much of it is lost.
+    Which one was ready first changes nothing that follows from it. A film's `state` is
+    ``missing`` where no file is the film any more, and else how much of it is lost.
     """
     register, rows = Register(workspace), []
     for film_id, known in register.films.items():
@@ -46,6 +47,7 @@ def load_films(workspace: Workspace) -> pd.DataFrame:
             rows.append({"film_id": film_id, **known, **row, **more})
     head = ["film_id", "role", "path", "title", "year", "t0", "duration", "width", "height"]
     head += ["fps", "state", "lost"]
+    rows.sort(key=lambda row: row["path"])
     table = pd.DataFrame(rows, columns=None if rows else head)
     return table[head + [c for c in table if c not in head]]
 

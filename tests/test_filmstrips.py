@@ -118,6 +118,23 @@ def test_no_films_are_an_empty_sheet(tmp_path, thumbnails):
     assert Image.open(tmp_path / "out.png").width == TITLES + WIDE + 2 * EDGE
 
 
+def test_many_films_take_more_pages(tmp_path, thumbnails, monkeypatch):
+    """No film is divided or left out; one that is higher than a page has one to itself."""
+    monkeypatch.setattr("lab.filmstrips.TALL", 3 * (HIGH + TIGHT + APART))
+    table = films(**{name: 5.0 for name in "abcde"}, f=600.0, g=5.0)
+    every = pd.concat([shots(name, 5) for name in "abcdeg"] + [shots("f", 600)])
+    unread = pd.DataFrame({"path": ["/far/letter.mp4"], "what": ["is a text."]})
+    pages = film_strips(table, every, thumbnails, tmp_path / "out.png", unread)
+    assert [page.name for page in pages] == ["out.png", "out-2.png", "out-3.png", "out-4.png"]
+    seconds = row_seconds(table.duration, every.end - every.start)
+    rows = rows_of(600, seconds)
+    assert rows > 3
+    high = [Image.open(page).height - HEAD - 2 * EDGE + APART for page in pages]
+    one = HIGH + TIGHT + APART
+    assert high == [3 * one, 2 * one, rows * (HIGH + TIGHT) + APART, one + LINE + APART]
+    assert sorted(path.name for path in tmp_path.glob("out*")) == sorted(p.name for p in pages)
+
+
 def test_titles_that_are_too_long_stay_beside_the_pictures(tmp_path, thumbnails):
     table = films(a=5.0).assign(title="x" * 300)
     film_strips(table, shots("a", 5), thumbnails, tmp_path / "out.png")

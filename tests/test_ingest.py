@@ -9,6 +9,7 @@ import threading
 import time
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -423,3 +424,18 @@ def test_what_was_read_of_files_is_kept_when_it_is_stopped(tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         ingest.ingest([tmp_path / name for name in "abc"], workspace)
     assert kept == [0, 0, 1] and len(Register(workspace).seen) == 2
+
+
+def test_it_does_not_matter_which_film_was_ready_first(films, tmp_path, counting):
+    read = []
+    for names in ("abc", "cab"):
+        workspace = Workspace(tmp_path / names)
+        for name in names:
+            ingest.ingest([films / f"{name}.mp4"], workspace, jobs=0)
+        read.append(load_archive(workspace))
+    one, other = read
+    assert [Path(path).name for path in other.films.path] == ["a.mp4", "b.mp4", "c.mp4"]
+    pd.testing.assert_frame_equal(one.shots, other.shots)
+    pd.testing.assert_frame_equal(one.moments, other.moments)
+    for name, vectors in one.vectors.items():
+        np.testing.assert_array_equal(vectors, other.vectors[name])

@@ -113,9 +113,10 @@ def films(args) -> str:
     if args.out and Path(args.out).suffix.lower() == ".png":
         archive = load_archive(workspace, films=list(table.film_id))
         thumbnail = partial(thumbnail_path, workspace)
-        film_strips(archive.films, archive.shots, thumbnail, args.out, unread)
+        pages = film_strips(archive.films, archive.shots, thumbnail, args.out, unread)
         bad = f", {len(unread)} that cannot be read" if len(unread) else ""
-        return f"{counted(len(archive.films), 'film')}{bad} -> {args.out}"
+        last = f" to {pages[-1].name}" if pages[1:] else ""
+        return f"{counted(len(archive.films), 'film')}{bad} -> {args.out}{last}"
     listed = ["film_id", "role", "duration", "fps", "title", "state", "path"]
     if not (table.state != "").any():
         listed.remove("state")
