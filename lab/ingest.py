@@ -22,13 +22,13 @@ from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
 from lab.films import Register, find_films, legible
 from lab.language import counted
+from lab.progress import FilmBars, byte_bar
 from lab.stages import IngestSettings, Worked, complete, damage, film_key, ingest_film
 from lab.store import Workspace, read_json, write_json
 from lab.video import FilmError, WriteError
 
 PROBLEMS = "problems.json"
 KEEP = 10.0  # seconds after which what was learnt of files is kept
-SHOWN = 8  # films in work that are shown by themselves
 
 
 class BusyError(Exception):
@@ -161,7 +161,7 @@ def _fingerprints(paths: list[Path], register: Register) -> Iterator[Callable[[i
             register.save()
             saved = time.monotonic()
 
-    with _bar(size, "fingerprints", delay=1.0) as bar:
+    with byte_bar(size, "fingerprints", delay=1.0) as bar:
         try:
             yield tell
         finally:
@@ -232,7 +232,7 @@ def _work(
         for film_id in order
     }
     stage = dict.fromkeys(order, "decode")
-    with _Bars(todo, sizes) as bars:
+    with FilmBars({film_id: paths[0].name for film_id, paths in todo.items()}, sizes) as bars:
         for film_id, kind, content in _rounds(way, pieces):
             if kind == "told":
                 stage[film_id], share = content
@@ -242,49 +242,6 @@ def _work(
             if kind == "failed":
                 content = Worked(False, [_failed(todo[film_id][0], stage[film_id], content)])
             yield film_id, content
-
-
-class _Bars:
-    """How far all films are together, and each of those in work, with the time that is left."""
-
-    def __init__(self, films: dict[str, list[Path]], sizes: dict[str, int]):
-        self.films, self.sizes = films, sizes
-        self.all = _bar(sum(sizes.values()), f"ingest {counted(len(films), 'film')}")
-        self.each: dict[str, tqdm] = {}
-        self.done = dict.fromkeys(films, 0)
-        # A log is no place for lines that move; a notebook has boxes for them.
-        moves = sys.stderr.isatty() or hasattr(self.all, "container")
-        self.most = SHOWN if moves and len(films) > 1 else 0
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def __exit__(self, *error) -> None:
-        for bar in (*self.each.values(), self.all):
-            bar.close()
-
-    def told(self, film_id: str, stage: str, share: float) -> None:
-        done = round(share * self.sizes[film_id])
-        more, self.done[film_id] = done - self.done[film_id], done
-        self.all.update(more)
-        if film_id not in self.each and len(self.each) < self.most:
-            self.each[film_id] = _bar(self.sizes[film_id], "", leave=False)
-        if bar := self.each.get(film_id):
-            name = self.films[film_id][0].name[:32]
-            bar.set_description_str(f"  {name} ({stage})", refresh=False)
-            bar.update(more)
-
-    def ended(self, film_id: str) -> None:
-        self.all.update(self.sizes[film_id] - self.done[film_id])
-        if bar := self.each.pop(film_id, None):
-            bar.close()
-
-
-def _bar(size: int, what: str, **more) -> tqdm:
-    form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} left"
-    # The mean over all so far: what is told of the time that is left jumps less.
-    looks = {"unit": "B", "unit_scale": True, "smoothing": 0, "disable": not size}
-    return tqdm(total=size, desc=what, bar_format=form, **looks, **more)
 
 
 def _rounds(way: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:

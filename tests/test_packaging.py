@@ -25,10 +25,10 @@ LOCKED = {
 }
 # From the ground up; a room imports those before it and never one behind it.
 ROOMS = """video store apart cluster films canvas lettering change cuts shots cutlists motion
-encoders faces subject framing channels duplicates flags language looks stages tables ingest
-inventory vocabulary align setups solve likeness rules candidates match edit credits presets
-panels strip soundtrack sheets filmstrips render posters presskit handover studio reel search
-layout naming scenes favourites see plots atlas page show widgets fetch sample cli"""
+encoders faces subject framing channels duplicates flags language looks stages tables progress
+ingest inventory vocabulary align setups solve likeness rules candidates match edit credits
+presets panels strip soundtrack sheets filmstrips render posters presskit handover studio reel
+search layout naming scenes favourites see plots atlas page show widgets fetch sample cli"""
 ROOMS = ROOMS.split()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
