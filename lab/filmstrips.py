@@ -14,7 +14,7 @@ from lab.films import named
 from lab.language import clock, counted
 from lab.lettering import font, wrapped
 from lab.sheets import SCREEN
-from lab.store import image_file, write_whole
+from lab.store import image_file, picture_in, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +187,7 @@ def _strip(film, shots: pd.DataFrame, seconds: float, thumbnails) -> Image.Image
         widest = max(parts, key=lambda part: part[2] - part[1], default=None)
         for part in parts:
             row, left, right = part
-            with Image.open(thumbnails(shot.film_id, shot.index)) as picture:
+            with picture_in(thumbnails(shot.film_id, shot.index)) as picture:
                 shown = _shown(picture, right - left, part == widest)
             strip.paste(shown, (TITLES + left, row * (HIGH + TIGHT)))
     for begin, end in film.lost:

@@ -1,6 +1,7 @@
 """Useless shots: titles and intertitles, leader, test cards, and pictures that stand still.
 
-Black and single colours are told by brightness (`lab.shots`), repeats by `lab.duplicates`.
+Black and single colours are told by brightness (`lab.shots`), repeats by `lab.duplicates`; what
+is lost of a damaged film, by its frames' times.
 """
 
 from __future__ import annotations
@@ -19,7 +20,30 @@ CARDS = KINDS[1:]
 SURE = 0.95  # likelihood from which a card is believed: a picture lost is worse than a card kept
 STILL, LEAST = 1.5, 0.5  # levels (of 255) by which a still may flicker; seconds that it lasts
 MISSING = "missing"  # no file is the shot's film any more
-USELESS = ("title", "leader", "testcard", "still", "duplicate-of")
+LOST = "lost"  # seconds of the shot are, and one frame stands there
+USELESS = ("title", "leader", "testcard", "still", "duplicate-of", LOST)
+GAP = 0.25  # seconds that a shot may lack
+
+
+def lacks(starts: np.ndarray, ends: np.ndarray, lost: list[tuple[float, float]]) -> np.ndarray:
+    """Which shots lack so much that one sees them stand still: bool (n,).
+
+    Parameters
+    ----------
+    starts, ends : ndarray of float, shape (n,)
+        Seconds.
+    lost : list of (float, float)
+        Stretches without a picture, as of `lab.video.lost`.
+
+    Examples
+    --------
+    >>> lacks(np.array([0.0, 2.0]), np.array([2.0, 4.0]), [(1.9, 2.3)]).tolist()
+    [False, True]
+    """
+    gone = np.zeros(len(starts))
+    for begin, end in lost:
+        gone += np.clip(np.minimum(ends, end) - np.maximum(starts, begin), 0, None)
+    return gone > GAP
 
 
 def find_cards(pooled: np.ndarray) -> list[str]:

@@ -123,7 +123,7 @@ def inventory(
         state = films.state(film_id) or films.age(stage, film_id, key, by)
         if not state and stage == "looks" and encoder and encoder != (by or PACKAGED):
             state = "other encoder"
-        if not state and thorough and whole(path) is False:
+        if thorough and whole(path) is False:
             state = "damaged"
         rows.append((stage, film_id, films.title(film_id), by, _size(path), state, str(path)))
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -152,7 +152,9 @@ def prune(
         What was removed, or would be: rows of `inventory` whose state is one of `NEEDLESS`.
     """
     table = inventory(workspace, encoder=encoder, thorough=True)
-    table = table[table.state.isin(NEEDLESS)]
+    films = _Films(workspace)
+    away = table.film_id.map(lambda one: films.state(one) == "film away").astype(bool)
+    table = table[table.state.isin(NEEDLESS) & ~away]  # what is away cannot be made again
     for path in [] if dry_run else table.path:
         workspace.remove(Path(path))
     return table

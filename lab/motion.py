@@ -9,6 +9,7 @@ next frame; it is taken out.
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ VERSION = 1
 SIZE = (128, 72)  # width and height of the frames between which flow is measured
 GRID = (6, 8)  # rows and columns on which it is kept
 RATE = 12.0  # flows a second, at most
+SOME = 4096  # flows that are worked on at once
 LEAST = 3  # flows from which something can be said
 SPREAD = 48.0  # contrast (standard deviation of 255) that frames are brought to
 BLUR = 1.0  # pixels, against grain
@@ -103,7 +105,7 @@ class MotionFinder:
     def __init__(self):
         self.flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.last = None
-        self.times, self.found = [], []
+        self.times, self.found = array("d"), bytearray()  # of hours of film, lists are heavy
 
     def push(self, light: np.ndarray, time: float) -> None:
         """Take a frame's luma, uint8 (height, width), shown at `time` seconds.
@@ -116,8 +118,8 @@ class MotionFinder:
         if self.last is not None:
             before, earlier = self.last
             flow = self.flow.calc(earlier, here, None) / (SIZE[0] * (time - before))
-            self.found.append(_on_grid(flow, earlier).astype(np.float16))
-            self.times.append((before, time))
+            self.found += _on_grid(flow, earlier).astype(np.float16).tobytes()
+            self.times.extend((before, time))
         self.last = time, here
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
@@ -131,8 +133,8 @@ class MotionFinder:
             To the right and down in picture widths a second, and how far it can be
             believed, 0 to 1.
         """
-        flow = np.array(self.found, np.float16).reshape(-1, *GRID, 3)
-        return np.array(self.times, np.float64).reshape(-1, 2), flow
+        flow = np.frombuffer(self.found, np.float16).reshape(-1, *GRID, 3)
+        return np.array(self.times).reshape(-1, 2), flow
 
 
 def within(times: np.ndarray, start: float, end: float) -> slice:
@@ -164,12 +166,16 @@ def inside(flow: np.ndarray, box: Box) -> np.ndarray:
     rows, columns = GRID
     down = between_cells(rows, box.top, box.bottom, (box.top - EDGE, box.bottom + EDGE))
     across = between_cells(columns, box.left, box.right, (box.left - EDGE, box.right + EDGE))
-    trust = flow[..., 2:].astype(np.float32)
-    parts = np.concatenate([flow[..., :2] * trust, trust], axis=-1)
-    moved, trust = np.split(np.einsum("ir,js,nrsk->nijk", down, across, parts), [2], axis=-1)
     scale = np.float32([box.right - box.left, box.bottom - box.top])
-    moved /= np.maximum(trust, 1e-3) * scale
-    return np.concatenate([moved, trust], axis=-1).astype(np.float16)
+    found = np.empty(flow.shape, np.float16)
+    for at in range(0, len(flow), SOME):
+        some = flow[at : at + SOME]
+        trust = some[..., 2:].astype(np.float32)
+        parts = np.concatenate([some[..., :2] * trust, trust], axis=-1)
+        moved, trust = np.split(np.einsum("ir,js,nrsk->nijk", down, across, parts), [2], axis=-1)
+        moved /= np.maximum(trust, 1e-3) * scale
+        found[at : at + SOME] = np.concatenate([moved, trust], axis=-1)
+    return found
 
 
 def between_cells(

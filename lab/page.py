@@ -24,7 +24,7 @@ from lab.language import caption, clock
 from lab.layout import NONE
 from lab.plots import look_of
 from lab.scenes import SceneMap
-from lab.store import image_file, write_whole
+from lab.store import image_file, picture_in, write_whole
 
 MANY = 1500  # shots from which tiles of a picture may hide each other
 SIZE = (2400, 1500)  # pixels of a picture of the map
@@ -192,7 +192,7 @@ def _legend(found: SceneMap) -> list[tuple[int, str, str]]:
 
 
 def _jpeg(path: Path, most: tuple[int, int]) -> bytes:
-    with Image.open(path) as picture:
+    with picture_in(path) as picture:
         picture.thumbnail(most)
         return image_file(picture, "JPEG", quality=75)
 

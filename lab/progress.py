@@ -32,7 +32,7 @@ class FilmBars:
         what = counted(len(names), "film") if len(names) != 1 else next(iter(self.names.values()))
         self.all = byte_bar(sum(sizes[one] for one in names), f"ingest {what}")
         self.each: dict[str, tqdm] = {}
-        self.done = dict.fromkeys(names, 0)
+        self.done, self.begun = dict.fromkeys(names, 0), False
         moves = sys.stderr.isatty() or hasattr(self.all, "container")  # a terminal; a notebook
         self.most = SHOWN if moves and len(names) > 1 else 0
 
@@ -45,13 +45,17 @@ class FilmBars:
 
     def told(self, film_id: str, stage: str, share: float) -> None:
         """A film is in a stage, and `share` of all that is to be done with it is done, 0 to 1."""
+        if not self.begun:  # what came before, as until a helper is ready, tells nothing
+            self.all.reset()
+            self.begun = True
         done = round(share * self.sizes[film_id])
         more, self.done[film_id] = done - self.done[film_id], done
         self.all.update(more)
+        what = f"  {self.names[film_id]} ({stage})"
         if film_id not in self.each and len(self.each) < self.most:
-            self.each[film_id] = byte_bar(self.sizes[film_id], "", leave=False)
+            self.each[film_id] = byte_bar(self.sizes[film_id], what, leave=False)
         if bar := self.each.get(film_id):
-            bar.set_description_str(f"  {self.names[film_id]} ({stage})", refresh=False)
+            bar.set_description_str(what, refresh=False)
             bar.update(more)
 
     def ended(self, film_id: str) -> None:
@@ -63,9 +67,10 @@ class FilmBars:
 
 def byte_bar(size: int, what: str, **more) -> tqdm:
     """A bar of so many bytes; none where there are none. `more` as of `tqdm`."""
-    form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}, {remaining} left"
-    # The mean over all so far: what is told of the time that is left jumps less.
-    looks = {"unit": "B", "unit_scale": True, "smoothing": 0, "disable": not size}
+    form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}B of {total_fmt}B, {remaining} left"
+    # The mean over all so far: what is told of the time that is left jumps less. Every word
+    # counts: after a large step tqdm would else wait for another.
+    looks = {"unit_scale": True, "smoothing": 0, "miniters": 1, "disable": not size}
     return tqdm(total=size, desc=what, bar_format=form, **looks, **more)
 
 

@@ -33,7 +33,9 @@ class MatchSettings(BaseModel):
     own_film: bool = Field(False, description="may a film answer itself?")
     mirror: bool = Field(False, description="may an answer be shown mirrored?")
     slowest: float = Field(0.5, gt=0, le=1, description="least speed of a shot that is too short")
-    useless: bool = Field(False, description="may titles, leader, stills and repeats answer?")
+    useless: bool = Field(
+        False, description="may titles, leader, stills, repeats and damaged shots answer?"
+    )
     timing: float = Field(
         0.2, ge=0, le=1, description="how much it counts that movements run alike"
     )

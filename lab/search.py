@@ -22,7 +22,7 @@ from lab.likeness import Likeness, Weights
 from lab.looks import still_framing
 from lab.sheets import Cell, draw_sheet
 from lab.stages import IngestSettings
-from lab.store import Workspace, write_whole
+from lab.store import Workspace, picture_in, write_whole
 from lab.tables import Archive, load_archive, load_films
 from lab.video import proxy_size
 
@@ -253,8 +253,8 @@ def hit_sheet(
         score = "" if np.isnan(hit.score) else f"   score {hit.score:.2f}"
         head = f"{hit.rank}   {clock(hit.start)}{score}"
         shot, film = rows.loc[hit.shot_id], Path(hit.path).stem[:48]
-        picture = Image.open(thumbnails(hit.film_id, shot["index"]))
-        cells.append(Cell([picture], head, film, caption(shot)))
+        with picture_in(thumbnails(hit.film_id, shot["index"])) as picture:
+            cells.append(Cell([picture.convert("RGB")], head, film, caption(shot)))
     sizes = [picture.size for cell in cells for picture in cell.pictures if picture]
     panel = tuple(max(size[side] for size in sizes) for side in (0, 1))
     write_whole(Path(out), draw_sheet(cells, panel, min(5, len(cells))))

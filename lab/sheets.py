@@ -15,7 +15,7 @@ from lab.edit import Edit, EditError, Row
 from lab.films import named
 from lab.language import caption, clock
 from lab.lettering import font, wrapped
-from lab.store import image_file, write_whole
+from lab.store import image_file, picture_in, write_whole
 from lab.video import WHOLE, Box, WriteError
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def shot_sheet(shots: pd.DataFrame, thumbnails: Callable[[int], Path], out) -> N
     """
     cells = []
     for shot in shots.itertuples():
-        picture = Image.open(thumbnails(shot.index))
+        with picture_in(thumbnails(shot.index)) as picture:
+            picture = picture.convert("RGB")
         head = (
             f"{shot.index}   {shot.clean_start:.2f} - {shot.clean_end:.2f} s   {shot.transition_in}"
         )

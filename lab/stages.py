@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -194,7 +195,7 @@ def _decode(folder: Path, path, progress) -> None:
     reader = video.Reader(path, size=size, matrix="bt601", threads=torch.get_num_threads())
     cut_finder, bars = cuts.CutFinder(info.fps), shots.BarFinder()
     mover = motion.MotionFinder()
-    times, lights, traces = [], [], bytearray()
+    times, lights, traces = array("d"), array("f"), bytearray()  # lists of hours are heavy
     proxy = None
     try:
         for index, frame in enumerate(watched(reader, PATIENCE)):
@@ -212,7 +213,7 @@ def _decode(folder: Path, path, progress) -> None:
                 t0 = frame.time
             strip = video.small_rgb(frame.picture, *cuts.STRIP)
             cut_finder.push(strip)
-            lights.append((strip.mean(), strip.std()))
+            lights.extend((strip.mean(), strip.std()))
             traces += channels.trace(strip).tobytes()
             luma = video.luma(frame.picture)
             mover.push(luma, float(frame.time))
@@ -236,7 +237,7 @@ def _decode(folder: Path, path, progress) -> None:
         "flow_times": flow_times,
         "flow": flow,
         "cuts": cut_finder.finish(),
-        "light": np.array(lights, np.float32),
+        "light": np.array(lights).reshape(-1, 2),
         "trace": np.frombuffer(traces, np.uint8).reshape(-1, *channels.TRACE[::-1]),
     }
     write_arrays(folder / "frames.safetensors", arrays)

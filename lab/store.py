@@ -26,17 +26,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from PIL import Image
 from safetensors.numpy import load_file, save
 
+from lab import LabError
 from lab.video import HOST, WriteError, maker
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 CARD = "part.json"
 LOCK = ".lock"
@@ -296,6 +294,28 @@ def write_whole(path: Path, data: str | bytes) -> None:
             os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+class PartError(LabError):
+    """What was worked out and cannot be read: one sentence with the file, the cause, a remedy."""
+
+
+@contextmanager
+def picture_in(part: Path) -> Iterator[Image.Image]:
+    """A picture that was worked out.
+
+    Raises
+    ------
+    PartError
+        If it is damaged, or is not there.
+    """
+    try:
+        with Image.open(part) as picture:
+            yield picture
+    except OSError as error:
+        why = f"cannot be read ({error.strerror or error})"
+        remedy = "`lab store prune` removes what is damaged, `lab ingest` makes it again."
+        raise PartError(f"{part}: {why}; {remedy}") from error
 
 
 def image_file(image: Image.Image, kind: str, **options) -> bytes:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lab import duplicates, shots
 from lab.films import Register, credit_of
-from lab.flags import MISSING
+from lab.flags import LOST, MISSING, lacks
 from lab.language import WORDS
 from lab.stages import IngestSettings, complete, film_key, looks_part, parts, shots_part, wholeness
 from lab.store import CARD, Workspace, key_of, read_arrays, read_json, read_table, write_json
@@ -134,7 +134,11 @@ def _shots(workspace: Workspace, settings: IngestSettings, films: pd.DataFrame) 
         words = pd.DataFrame(read_json(looks / "words.json"), columns=list(WORDS))
         table = read_table(shots_part(workspace, film.film_id) / "shots.parquet")
         missing = f" {MISSING}" * (film.state == MISSING)
-        flags = [f"{one}{missing}".strip() for one in read_json(looks / "flags.json")]
+        gone = lacks(table.start.to_numpy(), table.end.to_numpy(), film.lost)
+        flags = [
+            f"{one}{f' {LOST}' * bool(lost)}{missing}".strip()
+            for one, lost in zip(read_json(looks / "flags.json"), gone, strict=True)
+        ]
         tables.append(pd.concat([table.assign(flags=flags), words], axis=1))
     if not tables:
         return pd.DataFrame(columns=[*shots.SHOTS, *WORDS])

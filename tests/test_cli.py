@@ -252,6 +252,35 @@ def test_there_may_be_no_films_yet(tmp_path, capsys):
     assert "0 films" in capsys.readouterr().out
 
 
+def test_films_that_were_named_are_remembered_moved_and_looked_at(tmp_path, capsys):
+    """Without an archive's folder: how far they are, that one is gone, a picture that is broken."""
+    (tmp_path / "films").mkdir()
+    for name in ("one", "two"):
+        numbered_film(
+            tmp_path / "films" / f"{name}.mp4", [24], looks=[len(name) * 7 + ord(name[0])]
+        )
+    work = "--work", tmp_path / "data"
+    assert lab("ingest", "--status", *work) == 1  # nothing was named yet
+    assert "name some" in capsys.readouterr().err
+    assert lab("ingest", tmp_path / "films", *work) == 0
+    assert lab("ingest", "--status", *work) == 0
+    assert "2 of 2 films done" in capsys.readouterr().out
+    assert lab("ingest", *work) == 1  # a trailer that was matched is remembered, too
+    (tmp_path / "films" / "one.mp4").rename(tmp_path / "elsewhere.mp4")
+    capsys.readouterr()
+    assert lab("films", *work) == 0
+    assert "2 films, 1 missing (lab films --relink FOLDER)" in capsys.readouterr().out
+    assert lab("store", "list", *work) == 0
+    assert "--relink" in capsys.readouterr().out
+    broken = next((tmp_path / "data").glob("work/looks/*/0.jpg"))
+    broken.write_bytes(broken.read_bytes()[:300])
+    assert lab("films", *work, "--out", tmp_path / "films.png") == 1
+    said = capsys.readouterr().err
+    assert (
+        str(broken) in said and "lab store prune" in said and not (tmp_path / "films.png").exists()
+    )
+
+
 def test_who_asks_for_a_verb_does_not_wait_for_networks():
     """All that verbs are told, and what an ingest leaves to others, does without torch."""
     rooms = {room for name, (room, _) in cli.VERBS.items() if name != "see"}

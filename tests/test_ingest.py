@@ -1,5 +1,6 @@
 """Films in, tables and vectors out: once, resumably, and whatever the films are like."""
 
+import json
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from lab import ingest, looks, stages, tables, video
 from lab.films import Register
 from lab.ingest import load_problems
 from lab.inventory import prune
+from lab.rules import MatchSettings, without_useless
 from lab.sample import numbered_film, read_number
 from lab.stages import IngestSettings
 from lab.store import Workspace
@@ -439,3 +441,22 @@ def test_it_does_not_matter_which_film_was_ready_first(films, tmp_path, counting
     pd.testing.assert_frame_equal(one.moments, other.moments)
     for name, vectors in one.vectors.items():
         np.testing.assert_array_equal(vectors, other.vectors[name])
+
+
+def test_shots_that_lack_seconds_are_flagged(films, tmp_path, counting):
+    """As soon as they are read, without making anything anew; a frame or two are no matter."""
+    workspace = Workspace(tmp_path)
+    (film_id,) = ingest.ingest([films / "a.mp4"], workspace, jobs=0).made
+    whole = load_archive(workspace).shots
+    assert not whole["flags"].str.contains("lost").any()
+    row = workspace.part("film", film_id, stages.film_key()) / "film.json"
+    first, second, third, _ = whole.itertuples()
+    lost = [[first.end - 0.4, first.end], [second.end - 0.1, third.start + 0.1]]
+    row.write_text(json.dumps(json.loads(row.read_text()) | {"lost": lost}))
+    flagged = load_archive(workspace).shots
+    assert flagged["flags"].str.contains("lost").tolist() == [True, False, False, False]
+    settings = MatchSettings()
+    allowed = np.ones((1, 4), bool)
+    query = flagged[3:].assign(shot_id="another", flags="")
+    left, _ = without_useless(allowed, query, flagged, settings)
+    assert left.tolist() == [[False, True, True, True]]

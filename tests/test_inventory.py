@@ -171,6 +171,18 @@ def test_films_on_a_disk_that_is_not_there_keep_their_parts(workspace):
     assert everything(workspace) == before
 
 
+def test_damage_is_told_of_films_that_are_away_too_and_not_removed(workspace):
+    """Nobody could make it again until they are back."""
+    shutil.move(workspace.root / "archive", workspace.root / "drive")
+    broken = next(workspace.work.glob("looks/*/*.jpg"))
+    broken.write_bytes(broken.read_bytes()[:100])
+    found = inventory(workspace, thorough=True)
+    assert found[found.state == "damaged"].path.tolist() == [str(broken.parent)]
+    assert not len(prune(workspace)) and broken.exists()
+    shutil.move(workspace.root / "drive", workspace.root / "archive")
+    assert prune(workspace).path.tolist() == [str(broken.parent)]
+
+
 def test_a_film_deleted_after_its_folder_was_renamed_is_gone(workspace):
     one, other = film_ids(workspace)
     moved = workspace.archive.rename(workspace.root / "reels")

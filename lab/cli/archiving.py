@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -46,11 +47,7 @@ def add_ingest(one) -> None:
 
 def ingest(args) -> str:
     workspace = Workspace(args.work)
-    if not args.paths and not workspace.archive.is_dir():
-        raise UsageError(
-            f"there is no folder {workspace.archive}; make it and put films there, or name some."
-        )
-    paths = find_films(args.paths or [workspace.archive])
+    paths = find_films(args.paths or _usual(workspace, args.status))
     looking = IngestSettings(encoder=args.encoder or PACKAGED)
     if args.status:
         return _status(paths, workspace, looking)
@@ -68,6 +65,18 @@ def ingest(args) -> str:
     )
     stood = f", {len(report.stood)} stood already" if report.stood else ""
     return f"ingested {counted(len(report.made), 'film')}{stood}{bad} -> {workspace.work}"
+
+
+def _usual(workspace: Workspace, status: bool) -> list[Path | str]:
+    """The archive's folder; to tell how far it is, where there is none, what was named before."""
+    if workspace.archive.is_dir():
+        return [workspace.archive]
+    known = [path for path in Register(workspace).seen if os.path.isfile(path)]
+    if status and known:
+        return known
+    raise UsageError(
+        f"there is no folder {workspace.archive}; make it and put films there, or name some."
+    )
 
 
 def _status(paths: list[Path], workspace: Workspace, looking: IngestSettings) -> str:
@@ -102,14 +111,14 @@ def films(args) -> str:
     workspace = Workspace(args.work)
     if args.relink:
         return _relinked(workspace, args.relink)
+    if args.out:
+        ends_in(args.out, ".csv", ".png")
     table, unread = load_films(workspace), unreadable(workspace)
     if not len(table) and not len(unread):
         what = f"no films yet; put some into {workspace.archive} and run `lab ingest`."
         if args.out:
             raise UsageError(what)
         return what
-    if args.out:
-        ends_in(args.out, ".csv", ".png")
     if args.out and Path(args.out).suffix.lower() == ".png":
         archive = load_archive(workspace, films=list(table.film_id))
         thumbnail = partial(thumbnail_path, workspace)
@@ -120,7 +129,8 @@ def films(args) -> str:
     listed = ["film_id", "role", "duration", "fps", "title", "state", "path"]
     if not (table.state != "").any():
         listed.remove("state")
-    return shown(table, args.out, "film", listed)
+    said, gone = shown(table, args.out, "film", listed), (table.state == MISSING).sum()
+    return f"{said}, {gone} missing (lab films --relink FOLDER)" if gone else said
 
 
 def _relinked(workspace: Workspace, folder: str) -> str:

@@ -6,7 +6,7 @@ import math
 from functools import partial
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from lab.cli.options import UsageError, add_encoder, ends_in, positive, seconds, shown
 from lab.cli.weighing import add_weights
@@ -30,7 +30,7 @@ from lab.search import (
 )
 from lab.sheets import Cell
 from lab.stages import IngestSettings
-from lab.store import Workspace
+from lab.store import Workspace, picture_in
 from lab.tables import load_archive, load_films, load_shots, thumbnail_path
 
 DRAWN = (".html", ".png", ".svg")  # what a map is drawn as
@@ -166,7 +166,8 @@ def search(args) -> str:
         source = load_archive(workspace, looking, films=[args.shot.split("-")[0]])
         hits = by_shot(archive, args.shot, source=source, weights=args.weights, **asked)
         shot = source.shots.set_index("shot_id").loc[args.shot]
-        picture = Image.open(thumbnail(shot.film_id, shot["index"]))
+        with picture_in(thumbnail(shot.film_id, shot["index"])) as picture:
+            picture = picture.convert("RGB")
         query = Cell([picture], "searched for", args.shot, caption(shot))
     else:
         hits = by_words(archive, count=args.k, where=args.where)
