@@ -69,7 +69,8 @@ def film_strips(
     told = [] if unread is None else [_why_not(one) for one in unread.itertuples()]
     more = len(told) > UNREAD
     told[UNREAD:] = [f"and {len(told) - UNREAD} more that cannot be read"] * more
-    parts, made = _parted([_high(one, seconds) for one in films.lasts]), []
+    films["high"] = [rows_of(one, seconds) * (HIGH + TIGHT) + APART for one in films.lasts]
+    parts, made = _parted(films.high.tolist()), []
     with tqdm(desc="strips", total=len(films), unit="film") as bar:
         for number, part in enumerate(parts, 1):
             head = _head(films, seconds) + f" Page {number} of {len(parts)}." * (len(parts) > 1)
@@ -91,15 +92,9 @@ def _parted(highs: list[int]) -> list[slice]:
     return [slice(*ends) for ends in pairwise([*begins, len(highs)])]
 
 
-def _high(duration: float, seconds: float) -> int:
-    """Pixels that a film takes."""
-    return rows_of(duration, seconds) * (HIGH + TIGHT) + APART
-
-
 def _page(films, shots, seconds: float, thumbnails, head: str, told: list[str], bar):
-    highs = [_high(one, seconds) for one in films.lasts]
     below = LINE * len(told) + APART * bool(told)
-    size = TITLES + WIDE + 2 * EDGE, sum(highs) + HEAD + 2 * EDGE - APART + below
+    size = TITLES + WIDE + 2 * EDGE, int(films.high.sum()) + HEAD + 2 * EDGE - APART + below
     sheet = Image.new("RGB", size, SCREEN.ground)
     draw = ImageDraw.Draw(sheet)
     draw.text((EDGE + TITLES, EDGE), head, SCREEN.caption, font(13))
@@ -108,10 +103,10 @@ def _page(films, shots, seconds: float, thumbnails, head: str, told: list[str], 
         place = EDGE, sheet.height - EDGE + LINE * (line - len(told))
         draw.text(place, first + "…" * bool(rest), SCREEN.caption, font(13))
     top, owned = EDGE + HEAD, shots.groupby("film_id").indices
-    for film, high in zip(films.itertuples(), highs, strict=True):
+    for film in films.itertuples():
         own = shots.iloc[owned.get(film.film_id, [])]
         sheet.paste(_strip(film, own, seconds, thumbnails), (EDGE, top))
-        top += high
+        top += film.high
         bar.update()
     return sheet
 

@@ -108,7 +108,14 @@ def inventory(
           machine a day ago;
         - ``in the making``: by one that lives, or may live on another machine.
     """
-    films, rows = _Films(workspace), []
+    return _inventory(workspace, _Films(workspace), encoder, thorough)
+
+
+def _inventory(
+    workspace: Workspace, films: _Films, encoder: str | None, thorough: bool
+) -> pd.DataFrame:
+    """As `inventory`; what is learnt of the films on the way stays known to `films`."""
+    rows = []
     for path, lives in workspace.half_done():
         left = lives is False or (lives is None and _age(path) > DAY)
         state = "left over" if left else "in the making"
@@ -151,8 +158,8 @@ def prune(
     DataFrame
         What was removed, or would be: rows of `inventory` whose state is one of `NEEDLESS`.
     """
-    table = inventory(workspace, encoder=encoder, thorough=True)
     films = _Films(workspace)
+    table = _inventory(workspace, films, encoder, thorough=True)
     away = table.film_id.map(lambda one: films.state(one) == "film away").astype(bool)
     table = table[table.state.isin(NEEDLESS) & ~away]  # what is away cannot be made again
     for path in [] if dry_run else table.path:

@@ -133,10 +133,10 @@ def _shots(workspace: Workspace, settings: IngestSettings, films: pd.DataFrame) 
         looks = looks_part(workspace, film.film_id, settings)
         words = pd.DataFrame(read_json(looks / "words.json"), columns=list(WORDS))
         table = read_table(shots_part(workspace, film.film_id) / "shots.parquet")
-        missing = f" {MISSING}" * (film.state == MISSING)
+        away = film.state == MISSING
         gone = lacks(table.start.to_numpy(), table.end.to_numpy(), film.lost)
         flags = [
-            f"{one}{f' {LOST}' * bool(lost)}{missing}".strip()
+            " ".join(filter(None, (one, lost and LOST, away and MISSING)))
             for one, lost in zip(read_json(looks / "flags.json"), gone, strict=True)
         ]
         tables.append(pd.concat([table.assign(flags=flags), words], axis=1))

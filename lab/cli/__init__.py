@@ -24,24 +24,15 @@ VERBS = {  # which module does it, with its `add_VERB`; what it does
         "what was worked out and lies in DIR/work: list it, verify it, remove what nobody needs",
     ),
     "shots": ("archiving", "the shots of one film; take a corrected list, or write one"),
-    "map": (
-        "exploring",
-        "the archive's shots on a map: a page, a picture, or a scene played",
-    ),
+    "map": ("exploring", "the archive's shots on a map: a page, a picture, or a scene played"),
     "favourites": ("exploring", "what was put aside, with titles and timecodes"),
     "search": (
         "exploring",
         "find shots by a text, by a picture, by a shot; or list those that --where keeps",
     ),
     "match": ("matching", "answer every shot of a trailer from the archive"),
-    "render": (
-        "finishing",
-        "edit -> finished videos, and what goes with them: sheet, poster",
-    ),
-    "handover": (
-        "finishing",
-        "an edit to an editing program, and what was changed there, back",
-    ),
+    "render": ("finishing", "edit -> finished videos, and what goes with them: sheet, poster"),
+    "handover": ("finishing", "an edit to an editing program, and what was changed there, back"),
     "see": (
         "seeing",
         "learning to see: train a small network on one kind of images, look through it",

@@ -113,14 +113,14 @@ def films(args) -> str:
         return _relinked(workspace, args.relink)
     if args.out:
         ends_in(args.out, ".csv", ".png")
-    table, unread = load_films(workspace), unreadable(workspace)
-    if not len(table) and not len(unread):
+    table = load_films(workspace)
+    if not len(table) and not len(unreadable(workspace)):
         what = f"no films yet; put some into {workspace.archive} and run `lab ingest`."
         if args.out:
             raise UsageError(what)
         return what
     if args.out and Path(args.out).suffix.lower() == ".png":
-        archive = load_archive(workspace, films=list(table.film_id))
+        archive, unread = load_archive(workspace, films=list(table.film_id)), unreadable(workspace)
         thumbnail = partial(thumbnail_path, workspace)
         pages = film_strips(archive.films, archive.shots, thumbnail, args.out, unread)
         bad = f", {len(unread)} that cannot be read" if len(unread) else ""
