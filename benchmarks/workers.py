@@ -1,6 +1,7 @@
 """How much sooner many films are done by two than by one: two jobs, two Dask workers.
 
     python benchmarks/workers.py [FILM ...] [--films 8] [--seconds 60] [--repeats 1]
+                                 [--ways jobs dask]
 
 Every way ingests the same films into an empty workspace, by the `lab` command in a fresh process,
 all in turn; what is printed is its wall time, its start included, and the ratio of one to two.
@@ -25,6 +26,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from lab.sample import numbered_film
@@ -34,6 +36,10 @@ JOBS, WORKERS = 1.8, 1.9  # times as quick as one that two are meant to be
 COMMAND = [sys.executable, "-c", "from lab.cli import main; raise SystemExit(main())", "ingest"]
 DASK = [sys.executable, "-m", "dask"]
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+CALM = {  # as the README has it: how often Dask looks at itself
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL": "1s",
+}
 
 
 def make_films(folder: Path, count: int, seconds: int) -> list[Path]:
@@ -55,7 +61,7 @@ def held(cores: Collection[int]) -> dict:
 @contextmanager
 def running(command: list, **asked) -> Iterator[None]:
     """A process that runs until the block ends."""
-    process = subprocess.Popen(command, **QUIET, **asked)
+    process = subprocess.Popen(command, env=os.environ | CALM, **QUIET, **asked)
     try:
         yield
     finally:
@@ -93,6 +99,7 @@ def ingest(films: list[Path], folder: Path, way: list[str], cores: Collection[in
     began = time.monotonic()
     subprocess.run(list(map(str, command)), check=True, **QUIET, **held(cores))
     took = time.monotonic() - began
+    print(f"{' '.join(way)} of {len(films)} films: {took:.1f} s", file=sys.stderr)
     shutil.rmtree(folder / "workspace")
     return took
 
@@ -108,14 +115,19 @@ def strangers(films: list[Path], folder: Path, cores: list[int]) -> float:
         return max(pool.map(share, range(len(cores))))
 
 
-def measure(films: list[Path], folder: Path, cores: list[int]) -> dict[str, float]:
-    """Seconds that every way takes, once."""
-    found = {
+def by_jobs(films: list[Path], folder: Path, cores: list[int]) -> dict[str, float]:
+    """Seconds that every way takes on this machine, once."""
+    return {
         "1 job": ingest(films, folder, ["--jobs", "1"]),
         "1 job held to a core": ingest(films, folder, ["--jobs", "1"], cores[:1]),
         "2 jobs": ingest(films, folder, ["--jobs", "2"]),
         "2 that share nothing": strangers(films, folder, cores),
     }
+
+
+def by_dask(films: list[Path], folder: Path, cores: list[int]) -> dict[str, float]:
+    """Seconds that one worker takes, and two, once."""
+    found = {}
     for workers in (1, 2):
         place = folder / f"cluster{workers}"
         place.mkdir(exist_ok=True)
@@ -126,19 +138,32 @@ def measure(films: list[Path], folder: Path, cores: list[int]) -> dict[str, floa
     return found
 
 
-def report(seconds: dict[str, float]) -> None:
-    for way, took in seconds.items():
-        print(f"{way:<24}{took:>8.1f} s")
-    limit = seconds["1 job held to a core"] / seconds["2 that share nothing"]
-    print(f"1 job held to a core / 2 that share nothing: {limit:.2f}  the machine's limit")
+WAYS = {"jobs": by_jobs, "dask": by_dask}
+
+
+def report(runs: list[dict[str, float]]) -> None:
+    """Seconds, and ratios of what was measured in the same run: between runs a machine changes."""
+    for way in runs[0]:
+        print(f"{way:<24}{_told([run[way] for run in runs], 's', 1)}")
     for one, two, aim in (
+        ("1 job held to a core", "2 that share nothing", None),
         ("1 job", "2 jobs", JOBS),
         ("1 job held to a core", "2 jobs", JOBS),
         ("1 worker", "2 workers", WORKERS),
     ):
-        ratio = seconds[one] / seconds[two]
-        verdict = "met" if ratio >= aim else "missed"
-        print(f"{one} / {two}: {ratio:.2f}  {verdict} ({aim})")
+        if one not in runs[0]:
+            continue
+        ratios = [run[one] / run[two] for run in runs]
+        met = statistics.median(ratios) >= (aim or 0)
+        verdict = f"{'met' if met else 'missed'} ({aim})" if aim else "the machine's limit"
+        print(f"{one} / {two}: {_told(ratios, '', 2)}  {verdict}")
+
+
+def _told(values: list[float], unit: str, places: int) -> str:
+    """The median, and all of them where there are several."""
+    each = ", ".join(f"{value:.{places}f}" for value in values)
+    median = f"{statistics.median(values):.{places}f} {unit}".rstrip()
+    return f"{median:>8}  ({each})" if len(values) > 1 else f"{median:>8}"
 
 
 def main() -> None:
@@ -149,6 +174,7 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=8, help="how many are made")
     parser.add_argument("--seconds", type=int, default=60, help="of each film made")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS])
     args = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
@@ -156,8 +182,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         films = args.given or make_films(folder, args.films, args.seconds)
-        runs = [measure(films, folder, cores) for _ in range(args.repeats)]
-    report({way: statistics.median(run[way] for run in runs) for way in runs[0]})
+        runs = [
+            dict(chain(*(WAYS[way](films, folder, cores).items() for way in args.ways)))
+            for _ in range(args.repeats)
+        ]
+    report(runs)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
@@ -140,20 +140,21 @@ def _taken() -> Helper:
     return Helper()
 
 
-def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterator[tuple]:
+def spread(function: Callable, pieces: Mapping[Hashable, tuple], jobs: int) -> Iterator[tuple]:
     """Do the same to many pieces, `jobs` at once, each in a process apart.
 
     Parameters
     ----------
     function : callable
         Called there with a piece's arguments, and `tell`.
-    pieces : mapping of str to tuple
-        Arguments by name, in the order in which they are begun.
+    pieces : mapping of hashable to tuple
+        Arguments by whatever names them, in the order in which they are begun.
     jobs : int
 
     Yields
     ------
-    name : str
+    name
+        Of the piece.
     kind : str
         ``"told"``, ``"done"`` or ``"failed"``.
     content
@@ -162,7 +163,7 @@ def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterat
     """
     news, busy, over = queue.SimpleQueue(), set(), threading.Event()
 
-    def work(name: str) -> None:
+    def work(name: Hashable) -> None:
         with borrowed() as helper:
             busy.add(helper)
             try:
@@ -191,7 +192,7 @@ def spread(function: Callable, pieces: Mapping[str, tuple], jobs: int) -> Iterat
         end_free(but=1)
 
 
-def _say(news: queue.SimpleQueue, name: str, *words) -> None:
+def _say(news: queue.SimpleQueue, name: Hashable, *words) -> None:
     news.put((name, "told", words))
 
 

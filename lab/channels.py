@@ -13,7 +13,7 @@ Vectors as made here are raw; `Calibration` makes the channels comparable.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ PLACED = 0.5  # say of where light and hues are, beside how much of each there i
 HUES = 8  # bins a side of the palette's a*b* plane
 NOISE = 1e-5  # of the largest value (of 255 for light): less is rounding, not a layout
 LIGHT = np.array([0.299, 0.587, 0.114], np.float32)  # red, green, blue in it (BT.601)
+BLOCK = 4096  # moments that are made comparable at once
 VIVID = 12.0  # mean chroma (CIELAB) from which a picture counts as fully coloured
 
 
@@ -205,18 +206,48 @@ class Calibration:
         """Fit on an archive's raw vectors, a (moments, d) array a channel."""
         centre = {}
         for name, vectors in archive.items():
-            spoken = vectors[np.abs(vectors).sum(axis=1) > 0].astype(np.float64)
-            enough = len(spoken) > 1
-            centre[name] = spoken.mean(axis=0) if enough else np.zeros(vectors.shape[1])
+            total, count = np.zeros(vectors.shape[1]), 0
+            for start in range(0, len(vectors), BLOCK):
+                spoken = vectors[start : start + BLOCK].astype(np.float64)
+                spoken = spoken[np.abs(spoken).sum(axis=1) > 0]
+                total, count = total + spoken.sum(axis=0), count + len(spoken)
+            centre[name] = total / count if count > 1 else np.zeros(vectors.shape[1])
         return cls(centre)
 
     def apply(self, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Comparable unit vectors of raw ones; zero stays zero."""
+        """Comparable unit vectors of raw ones, float64; zero stays zero."""
         ready = {}
         for name, vectors in raw.items():
             spoken = np.abs(vectors).sum(axis=1, keepdims=True) > 0
             ready[name] = unit((vectors - self.centre[name]) * spoken)
         return ready
+
+    def blocks(
+        self, name: str, raw: np.ndarray, rows: np.ndarray | None = None, mirror: bool = False
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """A channel of many moments as `apply` has it, a few thousand at once.
+
+        An archive's doubles, all at once, would take several times its room.
+
+        Parameters
+        ----------
+        name : str
+        raw : ndarray of float32, shape (moments, d)
+        rows : ndarray of int, optional
+            Those that are wanted, in that order; by default all.
+        mirror : bool
+            Of the same pictures seen in a mirror.
+
+        Yields
+        ------
+        some : slice
+            Which of the rows.
+        ready : ndarray of float64, shape (those, d)
+        """
+        for start in range(0, len(raw if rows is None else rows), BLOCK):
+            some = slice(start, start + BLOCK)
+            here = {name: raw[some if rows is None else rows[some]]}
+            yield some, self.apply(mirrored(here) if mirror else here)[name]
 
     @property
     def version(self) -> str:

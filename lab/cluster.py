@@ -164,7 +164,7 @@ def _versions() -> dict[str, str]:
 
 
 def _spread(
-    client, address: str, sign: str, function: Callable, pieces: Mapping[str, tuple]
+    client, address: str, sign: str, function: Callable, pieces: Mapping[str | int, tuple]
 ) -> Iterator[tuple]:
     """As `lab.apart.spread`."""
     news, waiting, running = queue.SimpleQueue(), list(reversed(pieces)), {}
@@ -207,11 +207,11 @@ def _gone(address: str) -> ClusterError:
     return ClusterError(f"{address}: {why}")
 
 
-def _said(news: queue.SimpleQueue, name: str, *words) -> None:
+def _said(news: queue.SimpleQueue, name: str | int, *words) -> None:
     news.put((name, "told", words))
 
 
-def _ended(news: queue.SimpleQueue, name: str, future) -> None:
+def _ended(news: queue.SimpleQueue, name: str | int, future) -> None:
     news.put((name, "ended", None))
 
 
@@ -238,7 +238,7 @@ _working: dict[str, set[Helper]] = defaultdict(set)  # by who asked
 _over: set[str] = set()  # who asks for nothing more
 
 
-def _do(asker: str, name: str, question: bytes, sign: str, versions: dict[str, str]) -> bytes:
+def _do(asker: str, name: str | int, question: bytes, sign: str, versions: dict[str, str]) -> bytes:
     """Have a piece done by a helper of this worker; the end comes back sealed."""
     from distributed import get_worker
 
@@ -267,7 +267,7 @@ def _unsealed(question: bytes, tell: Callable) -> bytes:
     return pickle.dumps(end)
 
 
-def _telling(worker, asker: str, name: str) -> Callable:
+def _telling(worker, asker: str, name: str | int) -> Callable:
     """Say at once what a piece does now, and once in a while how far it is."""
     doing, said = None, 0.0
 

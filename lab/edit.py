@@ -26,7 +26,7 @@ from lab.match import match
 from lab.rules import MatchError, MatchSettings
 from lab.stages import IngestSettings
 from lab.store import Workspace, write_whole
-from lab.tables import Archive, load_archive, load_frames
+from lab.tables import Archive, load_archive, load_frames, no_films
 from lab.video import probe
 
 HEAD = """\
@@ -446,9 +446,7 @@ def load_sides(workspace: Workspace, trailer, looking: IngestSettings) -> tuple[
     probe(trailer)  # what cannot be done is told before the work
     archive = load_archive(workspace, looking)
     if not len(archive.films):
-        raise MatchError(
-            f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
-        )
+        raise MatchError(no_films(workspace))
     if (archive.films.state == MISSING).all():
         raise MatchError(
             "none of the archive's films is where it was; put them back, or have them found where "

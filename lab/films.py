@@ -16,6 +16,7 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.store import Workspace, read_json, write_json, write_whole
 from lab.video import FilmError
@@ -106,22 +107,65 @@ def fingerprint(path, tell: Callable[[int], object] = lambda size: None) -> str:
     ----------
     path : path-like
     tell : callable
-        Told of the bytes that were read, each time.
+        Told of the bytes that were read so far, each time.
 
     Raises
     ------
     FilmError
         If the file cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=6)
+    digest, done = hashlib.blake2b(digest_size=6), 0
     try:
         with open(path, "rb") as file:
             while some := file.read(READ):
                 digest.update(some)
-                tell(len(some))
+                done += len(some)
+                tell(done)
         return digest.hexdigest()
     except OSError as error:
         raise FilmError(path, f"cannot be read ({error.strerror}); check the file.") from error
+
+
+class Read(NamedTuple):
+    """A file as it was when it was read: `size` in bytes, `changed` in nanoseconds of the clock."""
+
+    film_id: str
+    size: int
+    changed: int
+
+
+def read_film(path, tell: Callable[[float], object] = lambda share: None) -> Read:
+    """Know the film that lies at a path by its content.
+
+    Parameters
+    ----------
+    path : path-like
+    tell : callable
+        Told how much of the file is read, 0 to 1.
+
+    Returns
+    -------
+    Read
+
+    Raises
+    ------
+    FilmError
+        If there is no file, or it cannot be read.
+    """
+    if legible(path) != str(path):
+        raise FilmError(legible(path), "has a name that is no UTF-8; rename it.")
+    path = Path(os.path.realpath(path))
+    try:
+        told = path.stat()
+        if stat.S_ISDIR(told.st_mode):
+            os.listdir(path)  # one that is closed is told as that
+            raise FilmError(path, "is a folder without films.")
+    except OSError as error:
+        raise FilmError(path, f"cannot be read ({error.strerror}); check the file.") from error
+    if not stat.S_ISREG(told.st_mode):  # to read a pipe would wait for ever
+        raise FilmError(path, "is no file, and no film.")
+    film_id = fingerprint(path, lambda done: tell(min(1.0, done / told.st_size)))
+    return Read(film_id, told.st_size, told.st_mtime_ns)
 
 
 def credit_of(path) -> Credit:
@@ -207,36 +251,35 @@ class Register:
         self._added: dict[str, tuple] = {}  # since it was read
         self._read: dict[str, list] = {}
 
-    def identify(self, path, tell: Callable[[int], object] = lambda size: None) -> str:
-        """The `film_id` of a file; `tell` as of `fingerprint`, where it must be read."""
-        if film_id := self.known(path):
-            return film_id
-        if legible(path) != str(path):
-            raise FilmError(legible(path), "has a name that is no UTF-8; rename it.")
-        path = Path(os.path.realpath(path))
-        try:
-            told = path.stat()
-            if stat.S_ISDIR(told.st_mode):
-                os.listdir(path)  # one that is closed is told as that
-                raise FilmError(path, "is a folder without films.")
-        except OSError as error:
-            raise FilmError(path, f"cannot be read ({error.strerror}); check the file.") from error
-        if not stat.S_ISREG(told.st_mode):  # to read a pipe would wait for ever
-            raise FilmError(path, "is no file, and no film.")
-        film_id = fingerprint(path, tell)
-        self.seen[str(path)] = [film_id, told.st_size, told.st_mtime_ns]
-        self._read[str(path)] = self.seen[str(path)]
-        return film_id
+    def identify(self, path) -> str:
+        """The `film_id` of a file; it is read where it is new or was changed.
 
-    def known(self, path) -> str | None:
-        """The `film_id` of a file that was read before and is as it was; None of any other."""
+        Raises
+        ------
+        FilmError
+            As `read_film`.
+        """
+        return self.known(path) or self.learn(path, read_film(path))
+
+    def learn(self, path, read: Read) -> str:
+        """Remember what was read at a path; gives its `film_id`."""
+        place = os.path.realpath(path)
+        self.seen[place] = self._read[place] = [*read]
+        return read.film_id
+
+    def recall(self, path) -> Read | None:
+        """What was read of a file, if that is as it was then; None of any other."""
         path = os.path.realpath(path)
         try:
             told = os.stat(path)
         except OSError:
             return None
         film_id, *stamp = self.seen.get(path, [None])
-        return film_id if stamp == [told.st_size, told.st_mtime_ns] else None
+        return Read(film_id, *stamp) if stamp == [told.st_size, told.st_mtime_ns] else None
+
+    def known(self, path) -> str | None:
+        """The `film_id` of a file that was read before and is as it was; None of any other."""
+        return read.film_id if (read := self.recall(path)) else None
 
     def read_at(self, path) -> str | None:
         """The film that was read at a path last, whatever lies there now; None if none was."""

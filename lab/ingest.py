@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -20,19 +21,20 @@ from lab.apart import DiedError, spread
 from lab.cluster import ClusterError, reach
 from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
-from lab.films import Register, find_films, legible
+from lab.films import Read, Register, find_films, legible, read_film
 from lab.language import counted
-from lab.progress import FilmBars, byte_bar
-from lab.stages import IngestSettings, Worked, complete, damage, film_key, ingest_film
+from lab.progress import FilmBars
+from lab.stages import IngestSettings, complete, damage, film_key, ingest_film
 from lab.store import Workspace, read_json, write_json
 from lab.video import FilmError, WriteError
 
 PROBLEMS = "problems.json"
-KEEP = 10.0  # seconds after which what was learnt of files is kept
+OPEN, KNOWN = "open", "known"  # said of a file while it is read, and once
+READS = 0.02  # of a film's time, in which it is read to be known
 
 
 class BusyError(Exception):
-    """Another ingest is at work on the film."""
+    """Another ingest is at work on the film, of which this is what was read."""
 
 
 @dataclass
@@ -117,55 +119,41 @@ def _ingest(
     jobs: float,
     way: Callable,
 ) -> Report:
-    register, report, found = Register(workspace), Report(), []
-    todo: dict[str, list[Path]] = {}  # a film may lie there twice
-    with _fingerprints(paths, register) as tell:
-        for path in paths:
-            try:
-                film_id = register.identify(path, tell)
-                stands = complete(workspace, film_id, settings)
-            except FilmError as error:
-                found.append((legible(path), "open", error.why, None))
-                continue
-            except CutListError as error:
-                found.append((str(path), "shots", str(error), None))
-                continue
-            if stands:
-                register.add(film_id, path, role)
-                report.stood.append(film_id)
-                found += damage(path, workspace.part("film", film_id, film_key()))
-            else:
-                todo.setdefault(film_id, []).append(path)
-    sizes = {film_id: size for film_id, size, _ in register.seen.values() if film_id in todo}
-    for film_id, (made, problems) in _work(todo, sizes, workspace, settings, jobs, way):
-        found += [(str(path), *row[1:]) for path in todo[film_id] for row in problems]
-        if complete(workspace, film_id, settings):
-            register.add(film_id, todo[film_id][0], role)
-            register.save()
-            (report.made if made else report.stood).append(film_id)
-    report.problems = _problems(found)
-    _remember(workspace, list(map(legible, paths)), report.problems)
+    register, made, stood, found, todo = Register(workspace), [], [], [], []
+    for path in paths:
+        film_id = register.known(path)
+        if film_id and _stands(workspace, film_id, settings):
+            register.add(film_id, path, role)
+            stood.append(film_id)
+            found += damage(path, workspace.part("film", film_id, film_key()))
+        else:
+            todo.append(path)
+    register.save()
+    copies = defaultdict(list)  # a film may lie there twice
+    for at, brought in _work(todo, register, settings, jobs, way):
+        found += [(legible(todo[at]), *row[1:]) for row in brought.problems]
+        if not brought.read:
+            continue
+        film_id = register.learn(todo[at], brought.read)
+        if _stands(workspace, film_id, settings):
+            copies[film_id].append(at)
+            register.add(film_id, todo[min(copies[film_id])], role)
+            (made if brought.made else stood).append(film_id)
+        register.save()
+    place = {legible(path): at for at, path in enumerate(paths)}
+    found.sort(key=lambda row: place[row[0]])
+    stood = [film_id for film_id in dict.fromkeys(stood) if film_id not in made]
+    report = Report(made, stood, _problems(found))
+    _remember(workspace, list(place), report.problems)
     return report
 
 
-@contextmanager
-def _fingerprints(paths: list[Path], register: Register) -> Iterator[Callable[[int], None]]:
-    """How far the files are read that must be, to know them; what was learnt of them is kept."""
-    unread = (path for path in paths if os.path.isfile(path) and not register.known(path))
-    size, saved = sum(map(os.path.getsize, unread)), time.monotonic()
-
-    def tell(size: int) -> None:
-        nonlocal saved
-        bar.update(size)
-        if time.monotonic() > saved + KEEP:
-            register.save()
-            saved = time.monotonic()
-
-    with byte_bar(size, "fingerprints", delay=1.0) as bar:
-        try:
-            yield tell
-        finally:
-            register.save()
+def _stands(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
+    """Whether all is made of a film, so that nothing is left to do or to tell."""
+    try:
+        return complete(workspace, film_id, settings)
+    except CutListError:  # which is told when the film is worked on
+        return False
 
 
 def ingest_one(
@@ -216,67 +204,112 @@ def recut(
         raise FilmError(path, lost[0])
 
 
+class Piece(NamedTuple):
+    """A file to be brought in; `read` is what it was when it was read, if it was."""
+
+    path: Path
+    read: Read | None
+    root: Path
+    settings: IngestSettings
+    jobs: float
+
+
+class Brought(NamedTuple):
+    """What came of a file: as it was read, if it could be; the rest as of `lab.stages.Worked`."""
+
+    read: Read | None
+    made: bool
+    problems: list[tuple]
+
+
 def _work(
-    todo: dict[str, list[Path]],
-    sizes: dict[str, int],
-    workspace: Workspace,
-    settings: IngestSettings,
-    jobs: float,
-    way: Callable,
-) -> Iterator[tuple[str, Worked]]:
-    """Films one by one, or `jobs` at once, largest first; with each what came of it."""
-    order = sorted(todo, key=sizes.get, reverse=True) if jobs > 1 else list(todo)
-    root = workspace.root.absolute()
+    todo: list[Path], register: Register, settings: IngestSettings, jobs: float, way: Callable
+) -> Iterator[tuple[int, Brought]]:
+    """Files one by one, or `jobs` at once, largest first; with each what came of it."""
+    root, sizes = register.workspace.root.absolute(), list(map(_size, todo))
+    order = sorted(range(len(todo)), key=lambda at: -sizes[at]) if jobs > 1 else range(len(todo))
     pieces = {
-        film_id: (todo[film_id][0].absolute(), film_id, root, settings, max(1, jobs))
-        for film_id in order
+        at: Piece(todo[at].absolute(), register.recall(todo[at]), root, settings, max(1, jobs))
+        for at in order
     }
-    stage = dict.fromkeys(order, "decode")
-    with FilmBars({film_id: paths[0].name for film_id, paths in todo.items()}, sizes) as bars:
-        for film_id, kind, content in _rounds(way, pieces):
-            if kind == "told":
-                stage[film_id], share = content
-                bars.told(film_id, stage[film_id], share)
-                continue
-            bars.ended(film_id)
-            if kind == "failed":
-                content = Worked(False, [_failed(todo[film_id][0], stage[film_id], content)])
-            yield film_id, content
+    stage = dict.fromkeys(order, OPEN)
+    with FilmBars([path.name for path in todo], sizes) as bars:
+        for at, kind, content in _rounds(way, pieces):
+            if kind == "told" and content[0] == KNOWN:
+                register.learn(todo[at], Read(*content[1:]))
+                register.save()
+            elif kind == "told":
+                stage[at], share = content
+                bars.told(at, stage[at], share)
+            else:
+                if kind == "failed":
+                    problems = [_failed(todo[at], stage[at], content)]
+                    content = Brought(register.recall(todo[at]), False, problems)
+                (bars.ended if content.made else bars.spared)(at)
+                yield at, content
 
 
-def _rounds(way: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 of what is none."""
+    return os.path.getsize(path) if os.path.isfile(path) else 0
+
+
+def _rounds(way: Callable, pieces: dict[int, Piece]) -> Iterator[tuple]:
     """As `way`; those at which others are at work come last, and are waited for."""
-    later = {}
-    for film_id, kind, content in way(partial(_apart, waits=_busy), pieces):
+    later, ours = {}, set()
+    for at, kind, content in way(partial(_bring, patient=False), pieces):
         if isinstance(content, BusyError):
-            later[film_id] = pieces[film_id]
-        else:
-            yield film_id, kind, content
-    if later:
-        these = counted(len(later), "film")
+            later[at] = pieces[at]._replace(read=content.args[0])
+            continue
+        if kind == "done" and content.read:
+            ours.add(content.read.film_id)
+        yield at, kind, content
+    if theirs := {piece.read.film_id for piece in later.values()} - ours:
+        these = counted(len(theirs), "film")
         tqdm.write(f"another ingest is at work on {these}; waiting for it", file=sys.stderr)
-        yield from way(_apart, later)
+    yield from way(_bring, later)
 
 
-def _busy() -> None:
-    raise BusyError
-
-
-def _here(function: Callable, pieces: dict[str, tuple]) -> Iterator[tuple]:
+def _here(function: Callable, pieces: dict[int, Piece]) -> Iterator[tuple]:
     """As `lab.apart.spread`, in this process: what is raised is raised, and nothing is told."""
-    for name, args in pieces.items():
+    for at, piece in pieces.items():
         try:
-            yield name, "done", function(*args, tell=lambda *words: None)
+            yield at, "done", function(*piece, tell=lambda *words: None)
         except BusyError as error:
-            yield name, "failed", error
+            yield at, "failed", error
 
 
-def _apart(path, film_id, root, settings, jobs: float, *, tell, waits=lambda: None) -> Worked:
-    """`ingest_film` with a fair share of the threads of a machine on which so many are at work."""
-    import torch  # slow, and not needed by who only asks
+def _bring(path, read, root, settings, jobs: float, *, tell, patient: bool = True) -> Brought:
+    """Know a file's film, and make what is missing of it, with a fair share of the threads.
 
-    torch.set_num_threads(int(max(1, _threads() // jobs)))
-    return ingest_film(path, film_id, root, settings, tell, waits)
+    Raises
+    ------
+    BusyError
+        With what was read, if another is at work on the film and this is not `patient`.
+    """
+    begun = 0.0
+    if read is None:
+        try:
+            read = read_film(path, lambda share: tell(OPEN, READS * share))
+        except FilmError as error:
+            return Brought(None, False, [(legible(path), OPEN, error.why, None)])
+        tell(KNOWN, *read)
+        begun = READS
+
+    def go_on(stage: str, share: float) -> None:
+        tell(stage, begun + (1 - begun) * share)
+
+    def wait() -> None:
+        if not patient:
+            raise BusyError(read)
+
+    import cv2  # slow, as torch is, and not needed by who only asks
+    import torch
+
+    share = int(max(1, _threads() // jobs))
+    torch.set_num_threads(share)
+    cv2.setNumThreads(share)
+    return Brought(read, *ingest_film(path, read.film_id, root, settings, go_on, wait))
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.channels import CHANNELS, Calibration, mirrored
+from lab.channels import CHANNELS, Calibration
 from lab.tables import Archive
 
 NEAREST, SAMPLE = 10, 1000  # moments that say what is like everything; those they are among
@@ -109,11 +109,12 @@ class Likeness:
         queries, right = calibration.apply(trailer.vectors), _firsts(archive.moments)
         order = np.argsort(_layers(right, len(archive.moments)), kind="stable")
         sides = []
-        for raw in [archive.vectors, *([mirrored(archive.vectors)] if mirror else [])]:
-            answers = calibration.apply(raw)
+        for turned in (False, True)[: 1 + mirror]:
             side = np.empty((len(CHANNELS), len(trailer.moments), len(order)), np.float32)
             for scores, channel in zip(side, CHANNELS, strict=True):
-                scores[:] = _dots(queries[channel], answers[channel][order])
+                raw = archive.vectors[channel]
+                for some, answers in calibration.blocks(channel, raw, order, turned):
+                    scores[:, some] = queries[channel] @ answers.T
             sides.append(side)
         lengths = (trailer.moments.end - trailer.moments.start).to_numpy()
         columns = np.empty(len(order), int)
@@ -221,10 +222,6 @@ def _layers(firsts: np.ndarray, count: int) -> np.ndarray:
     return np.arange(count) - firsts[owners]
 
 
-def _dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(one @ other.T, np.float32)
-
-
 def sameness(archive: Archive, calibration: Calibration, weights: Weights) -> np.ndarray:
     """How far each archive shot is a little like everything: such shots would answer all.
 
@@ -234,14 +231,18 @@ def sameness(archive: Archive, calibration: Calibration, weights: Weights) -> np
     """
     film = archive.moments.shot_id.str.split("-").str[0].to_numpy()
     some = np.linspace(0, len(film) - 1, min(len(film), SAMPLE)).round().astype(int)
-    ready = calibration.apply(archive.vectors)
-    score = sum(
-        np.float32(share) * (ready[name][some] @ ready[name].T)
-        for name, share in weights.shares().items()
-        if share
-    )
-    score = np.where(film[some][:, None] == film[None], 0, np.maximum(score, 0))
-    nearest = np.sort(score, axis=0)[-NEAREST:].mean(axis=0)
+    names = {name: np.float32(share) for name, share in weights.shares().items() if share}
+    asked = calibration.apply({name: archive.vectors[name][some] for name in names})
+    nearest = np.empty(len(film))
+    every = (calibration.blocks(name, archive.vectors[name]) for name in names)
+    for blocks in zip(*every, strict=True):
+        here = blocks[0][0]
+        score = sum(
+            share * (asked[name] @ ready.T)
+            for (name, share), (_, ready) in zip(names.items(), blocks, strict=True)
+        )
+        score = np.where(film[some][:, None] == film[here], 0, np.maximum(score, 0))
+        nearest[here] = np.sort(score, axis=0)[-NEAREST:].mean(axis=0)
     return np.maximum.reduceat(nearest, _firsts(archive.moments))
 
 

@@ -147,7 +147,7 @@ class Known:
     def of(cls, trailer: Archive, archive: Archive, calibration: Calibration, frames) -> Known:
         spans = _spans(trailer.shots, frames)
         setups = tuple(
-            find_setups(side.shots, side.moments, calibration.apply(side.vectors))
+            find_setups(side.shots, side.moments, side.vectors, calibration)
             for side in (trailer, archive)
         )
         films = pd.factorize(archive.shots.film_id)[0]

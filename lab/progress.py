@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 
 from tqdm.auto import tqdm
 
@@ -21,18 +20,18 @@ class FilmBars:
 
     Parameters
     ----------
-    names : mapping of str to str
-        What the films are called, by `film_id`.
-    sizes : mapping of str to int
+    names : list of str
+        What the films are called.
+    sizes : list of int
         Of their files, bytes.
     """
 
-    def __init__(self, names: Mapping[str, str], sizes: Mapping[str, int]):
-        self.names, self.sizes = {one: _shown(name) for one, name in names.items()}, sizes
-        what = counted(len(names), "film") if len(names) != 1 else next(iter(self.names.values()))
-        self.all = byte_bar(sum(sizes[one] for one in names), f"ingest {what}")
-        self.each: dict[str, tqdm] = {}
-        self.done, self.begun = dict.fromkeys(names, 0), False
+    def __init__(self, names: list[str], sizes: list[int]):
+        self.names, self.sizes = list(map(_shown, names)), sizes
+        what = counted(len(names), "film") if len(names) != 1 else self.names[0]
+        self.all = byte_bar(sum(sizes), f"ingest {what}")
+        self.each: dict[int, tqdm] = {}
+        self.done, self.begun = [0] * len(names), False
         moves = sys.stderr.isatty() or hasattr(self.all, "container")  # a terminal; a notebook
         self.most = SHOWN if moves and len(names) > 1 else 0
 
@@ -43,25 +42,36 @@ class FilmBars:
         for bar in (*self.each.values(), self.all):
             bar.close()
 
-    def told(self, film_id: str, stage: str, share: float) -> None:
+    def told(self, film: int, stage: str, share: float) -> None:
         """A film is in a stage, and `share` of all that is to be done with it is done, 0 to 1."""
         if not self.begun:  # what came before, as until a helper is ready, tells nothing
             self.all.reset()
             self.begun = True
-        done = round(share * self.sizes[film_id])
-        more, self.done[film_id] = done - self.done[film_id], done
+        done = round(share * self.sizes[film])
+        more, self.done[film] = done - self.done[film], done
         self.all.update(more)
-        what = f"  {self.names[film_id]} ({stage})"
-        if film_id not in self.each and len(self.each) < self.most:
-            self.each[film_id] = byte_bar(self.sizes[film_id], what, leave=False)
-        if bar := self.each.get(film_id):
+        what = f"  {self.names[film]} ({stage})"
+        if film not in self.each and len(self.each) < self.most:
+            self.each[film] = byte_bar(self.sizes[film], what, leave=False)
+        if bar := self.each.get(film):
             bar.set_description_str(what, refresh=False)
             bar.update(more)
 
-    def ended(self, film_id: str) -> None:
+    def ended(self, film: int) -> None:
         """There is nothing more to be done with a film."""
-        self.all.update(self.sizes[film_id] - self.done[film_id])
-        if bar := self.each.pop(film_id, None):
+        self.all.update(self.sizes[film] - self.done[film])
+        self._close(film)
+
+    def spared(self, film: int) -> None:
+        """There was next to nothing to be done with a film: it says nothing of the time left."""
+        if self.all.total <= self.sizes[film]:
+            return self.ended(film)
+        self.all.total -= self.sizes[film]
+        self.all.update(-self.done[film])
+        self._close(film)
+
+    def _close(self, film: int) -> None:
+        if bar := self.each.pop(film, None):
             bar.close()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array
 
 from lab.channels import Calibration, unit
 from lab.language import clock
@@ -187,9 +187,11 @@ def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict, np.ndarray | No
     shots = shots.merge(films, on="film_id", how="left")
     row = moments.shot_id[own].map(pd.Series(shots.index, shots.shot_id)).to_numpy()
     lasts = (moments.end - moments.start).to_numpy(np.float32)[own]
-    share = csr_array((lasts / np.bincount(row, lasts)[row], (row, np.arange(len(row)))))
-    ready = Calibration.fit(archive.vectors).apply(archive.vectors)
-    means = {name: share @ vectors[own] for name, vectors in ready.items()}
+    share = csc_array((lasts / np.bincount(row, lasts)[row], (row, np.arange(len(row)))))
+    calibration, means = Calibration.fit(archive.vectors), {}
+    for name, raw in archive.vectors.items():
+        blocks = calibration.blocks(name, raw, np.flatnonzero(own))
+        means[name] = sum(share[:, some] @ ready for some, ready in blocks)
     channels = {name: axes_of(vectors) for name, vectors in means.items()}
     return shots, channels, senses(channels["subject"], means["subject"], archive.encoder)
 

@@ -23,7 +23,7 @@ from lab.looks import still_framing
 from lab.sheets import Cell, draw_sheet
 from lab.stages import IngestSettings
 from lab.store import Workspace, picture_in, write_whole
-from lab.tables import Archive, load_archive, load_films
+from lab.tables import Archive, load_archive, load_films, no_films
 from lab.video import proxy_size
 
 HITS = ["rank", "shot_id", "film_id", "path", "start", "end", "score"]
@@ -60,9 +60,7 @@ def open_archive(workspace: Workspace, looking: IngestSettings | None = None) ->
             f"the archive was not ingested with {looking.encoder}; run `lab ingest --encoder "
             f"{looking.encoder}` first (no film is decoded again)."
         )
-    raise SearchError(
-        f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
-    )
+    raise SearchError(no_films(workspace))
 
 
 def by_text(

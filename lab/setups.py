@@ -7,10 +7,12 @@ stretch that set-ups share which take turns, or whose shots are still akin.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
-from lab.channels import unit
+from lab.channels import Calibration, unit
 from lab.flags import CARDS
 
 NEAR = 60.0  # seconds within which a film comes back to a set-up
@@ -20,15 +22,19 @@ SEES = {"subject": 0.6, "composition": 0.2, "colour": 0.2}  # what likeness is m
 
 
 def find_setups(
-    shots: pd.DataFrame, moments: pd.DataFrame, ready: dict[str, np.ndarray]
+    shots: pd.DataFrame,
+    moments: pd.DataFrame,
+    vectors: Mapping[str, np.ndarray],
+    calibration: Calibration,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Set-ups and sequences of films' shots.
 
     Parameters
     ----------
     shots, moments : DataFrame
-    ready : dict of ndarray of float, shape (moments, d)
-        Calibrated channels: strangers score about 0, doubles 1.
+    vectors : mapping of ndarray of float32, shape (moments, d)
+        Raw channels.
+    calibration : Calibration
 
     Returns
     -------
@@ -40,7 +46,7 @@ def find_setups(
     owner = row.reindex(moments.shot_id).to_numpy()
     shown = ~shots["flags"].str.contains(NOWHERE).to_numpy(bool)
     films, first = shots.film_id.to_numpy(), shots.start.to_numpy()
-    means = {name: _means(ready[name], owner, len(shots)) for name in SEES}
+    means = {name: _means(calibration, name, vectors[name], owner, len(shots)) for name in SEES}
     begin = 0
     for end in [*(np.flatnonzero(films[1:] != films[:-1]) + 1), len(shots)]:
         here = slice(begin, end)
@@ -55,12 +61,15 @@ def find_setups(
     return setup, sequence
 
 
-def _means(vectors: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+def _means(
+    calibration: Calibration, name: str, raw: np.ndarray, owner: np.ndarray, count: int
+) -> np.ndarray:
     """The mean of each shot's moments, as unit vectors."""
-    known = owner >= 0  # NaN, of moments of no shot, is not
-    total = np.zeros((count, vectors.shape[1]), np.float32)
-    np.add.at(total, owner[known].astype(int), vectors[known])
-    return unit(total).astype(np.float32)
+    total = np.zeros((count, raw.shape[1]), np.float32)
+    for some, ready in calibration.blocks(name, raw):
+        known = owner[some] >= 0  # NaN, of moments of no shot, is not
+        np.add.at(total, owner[some][known].astype(int), ready[known])
+    return unit(total)
 
 
 def _chained(alike: np.ndarray) -> np.ndarray:

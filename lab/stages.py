@@ -11,18 +11,18 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from lab import channels, cuts, motion, shots, video
+from lab import channels, cuts, looks, motion, shots, video
 from lab.apart import watched
 from lab.cutlists import CutListError, load_correction, nearest_frames
 from lab.encoders import PACKAGED
 from lab.language import counted
-from lab.looks import VERSIONS, look
 from lab.store import (
     Workspace,
     key_of,
@@ -71,7 +71,7 @@ def shots_key(workspace: Workspace, film_id: str) -> str:
 
 
 def looks_key(workspace: Workspace, film_id: str, settings: IngestSettings) -> str:
-    return key_of("looks", *VERSIONS, settings.encoder, shots_key(workspace, film_id))
+    return key_of("looks", *looks.VERSIONS, settings.encoder, shots_key(workspace, film_id))
 
 
 def shots_part(workspace: Workspace, film_id: str) -> Path:
@@ -130,6 +130,8 @@ def ingest_film(
     workspace = Workspace(root)
     with workspace.alone(film_id, waits):
         missing = _missing(workspace, film_id, settings)
+        if "looks" in missing:  # a model that cannot be had is told of before hours of decoding
+            looks.load_encoder(settings.encoder)
         tell = partial(_tell, progress, missing)
         return Worked(bool(missing), _worked(path, film_id, workspace, settings, tell))
 
@@ -193,55 +195,56 @@ def _decode(folder: Path, path, progress) -> None:
     (info,) = watched(map(video.probe, [path]), PATIENCE)
     size = video.proxy_size(info.width, info.height)
     reader = video.Reader(path, size=size, matrix="bt601", threads=torch.get_num_threads())
-    cut_finder, bars = cuts.CutFinder(info.fps), shots.BarFinder()
-    mover = motion.MotionFinder()
-    times, lights, traces = array("d"), array("f"), bytearray()  # lists of hours are heavy
-    proxy = None
-    try:
-        for index, frame in enumerate(watched(reader, PATIENCE)):
-            if proxy is None:
-                proxy = video.Writer(
-                    folder / "proxy.mp4",
-                    size,
-                    info.fps,
-                    soundtrack=path,
-                    t0=frame.time,
-                    copy_sound=False,
-                    matrix="bt601",
-                    options=PROXY,
-                )
-                t0 = frame.time
-            strip = video.small_rgb(frame.picture, *cuts.STRIP)
-            cut_finder.push(strip)
-            lights.extend((strip.mean(), strip.std()))
-            traces += channels.trace(strip).tobytes()
-            luma = video.luma(frame.picture)
-            mover.push(luma, float(frame.time))
-            if index % BAR_EVERY == 0:
-                bars.push(luma)
-                progress("decode", min(0.99, float(frame.time - t0) / max(info.duration, 0.1)))
-            times.append(float(frame.time))
+    noted, frames = _Noted(info.fps), watched(reader, PATIENCE)
+    first = next(frames)
+    t0, heard = first.time, {"soundtrack": path, "t0": first.time, "copy_sound": False}
+    made = {"matrix": "bt601", "options": PROXY}
+    with video.Writer(folder / "proxy.mp4", size, info.fps, **heard, **made) as proxy:
+        for index, frame in enumerate(chain([first], frames)):
+            noted.push(frame)
             proxy.write(frame.picture, frame.time - t0)
+            if index % BAR_EVERY == 0:
+                progress("decode", min(0.99, float(frame.time - t0) / max(info.duration, 0.1)))
         progress("decode", 1.0)
-        proxy.close()
-    except BaseException:
-        if proxy is not None:
-            proxy.discard()
-        raise
-    times = np.array(times)
+    write_arrays(folder / "frames.safetensors", noted.arrays())
+    write_json(folder / "film.json", _row(info, reader, np.array(noted.times), noted.bars.finish()))
+
+
+class _Noted:
+    """What is noted of every frame of a film."""
+
+    def __init__(self, fps: float):
+        self.cuts, self.bars = cuts.CutFinder(fps), shots.BarFinder()
+        self.mover = motion.MotionFinder()
+        self.times, self.lights, self.traces = array("d"), array("f"), bytearray()  # lists weigh
+
+    def push(self, frame: video.Frame) -> None:
+        strip, luma = video.small_rgb(frame.picture, *cuts.STRIP), video.luma(frame.picture)
+        self.cuts.push(strip)
+        self.lights.extend((strip.mean(), strip.std()))
+        self.traces += channels.trace(strip).tobytes()
+        self.mover.push(luma, float(frame.time))
+        if len(self.times) % BAR_EVERY == 0:
+            self.bars.push(luma)
+        self.times.append(float(frame.time))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        flow_times, flow = self.mover.finish()
+        return {
+            "times": np.array(self.times),
+            "flow_times": flow_times,
+            "flow": flow,
+            "cuts": self.cuts.finish(),
+            "light": np.array(self.lights).reshape(-1, 2),
+            "trace": np.frombuffer(self.traces, np.uint8).reshape(-1, *channels.TRACE[::-1]),
+        }
+
+
+def _row(info: video.Probe, reader: video.Reader, times: np.ndarray, crop: Box) -> dict:
+    """What there is to say of a film as a whole."""
     gaps = np.diff(times)
     step = float(np.median(gaps)) if len(gaps) else 1 / info.fps
-    flow_times, flow = mover.finish()
-    arrays = {
-        "times": times,
-        "flow_times": flow_times,
-        "flow": flow,
-        "cuts": cut_finder.finish(),
-        "light": np.array(lights).reshape(-1, 2),
-        "trace": np.frombuffer(traces, np.uint8).reshape(-1, *channels.TRACE[::-1]),
-    }
-    write_arrays(folder / "frames.safetensors", arrays)
-    row = {
+    return {
         "t0": times[0],
         "duration": times[-1] + step - times[0],
         "width": info.width,
@@ -252,13 +255,12 @@ def _decode(folder: Path, path, progress) -> None:
         "rotation": info.rotation,
         "sar": info.sar,
         "has_audio": info.has_audio,
-        "crop": list(bars.finish()),
+        "crop": list(crop),
         "frames": len(times),
         "damaged": reader.damaged,
         "broken": reader.broken,
         "lost": video.lost(times, step, reader.trouble, reader.promised),
     }
-    write_json(folder / "film.json", row)
 
 
 def _cut(folder: Path, film_id: str, film: Path, corrected: list[float] | None) -> None:
@@ -275,7 +277,7 @@ def _look(folder: Path, film: Path, cut: Path, settings: IngestSettings, progres
     frames = read_arrays(film / "frames.safetensors")
     box = Box(*read_json(film / "film.json")["crop"])
     table, moments = read_table(cut / "shots.parquet"), read_table(cut / "moments.parquet")
-    look(folder, film / "proxy.mp4", frames, box, table, moments, settings.encoder, progress)
+    looks.look(folder, film / "proxy.mp4", frames, box, table, moments, settings.encoder, progress)
 
 
 def wholeness(film: Mapping) -> str:

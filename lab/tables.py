@@ -52,6 +52,11 @@ def load_films(workspace: Workspace) -> pd.DataFrame:
     return table[head + [c for c in table if c not in head]]
 
 
+def no_films(workspace: Workspace) -> str:
+    """What is said, and what is to be done, where the archive holds nothing."""
+    return f"the archive is empty; put films into {workspace.archive} and run `lab ingest`."
+
+
 def load_costs(workspace: Workspace, settings: IngestSettings | None = None) -> pd.DataFrame:
     """How long each stage of each film took.
 
@@ -93,21 +98,27 @@ def load_archive(
     settings = settings or IngestSettings()
     table = _standing(workspace, settings, films)
     every = _shots(workspace, settings, table)
-    moments, vectors = [shots.find_moments(pd.DataFrame())] if not len(table) else [], {}
-    for film_id in table.film_id:
-        moments.append(read_table(shots_part(workspace, film_id) / "moments.parquet"))
-        looks = looks_part(workspace, film_id, settings)
-        for name, array in read_arrays(looks / "vectors.safetensors").items():
-            vectors.setdefault(name, []).append(array)
+    cut = [shots_part(workspace, film_id) / "moments.parquet" for film_id in table.film_id]
+    moments = list(map(read_table, cut)) or [shots.find_moments(pd.DataFrame())]
+    moments = pd.concat(moments, ignore_index=True)
+    seen = [looks_part(workspace, film_id, settings) for film_id in table.film_id]
+    vectors = _vectors(seen, len(moments))
     if films is None:
         _flag_repeats(workspace, every)
-    return Archive(
-        table,
-        every,
-        pd.concat(moments, ignore_index=True),
-        {name: np.concatenate(parts) for name, parts in vectors.items()},
-        settings.encoder,
-    )
+    return Archive(table, every, moments, vectors, settings.encoder)
+
+
+def _vectors(looks: list[Path], count: int) -> dict[str, np.ndarray]:
+    """All films' channels; what of them is read is not held twice."""
+    every, begin = {}, 0
+    for part in looks:
+        arrays = read_arrays(part / "vectors.safetensors")
+        for name, rows in arrays.items():
+            if name not in every:
+                every[name] = np.empty((count, *rows.shape[1:]), rows.dtype)
+            every[name][begin : begin + len(rows)] = rows
+        begin += len(rows)
+    return every
 
 
 def load_shots(

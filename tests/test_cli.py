@@ -241,10 +241,10 @@ def test_every_verb_has_help_and_the_doctor_is_well(capsys, tmp_path):
 
 def test_there_may_be_no_films_yet(tmp_path, capsys):
     assert lab("films", "--work", tmp_path) == 0
-    assert "no films yet" in capsys.readouterr().out
+    assert "the archive is empty" in capsys.readouterr().out
     for name in ("films.csv", "films.png"):
         assert lab("films", "--work", tmp_path, "--out", tmp_path / name) == 1
-        assert "no films yet" in capsys.readouterr().err and not (tmp_path / name).exists()
+        assert "the archive is empty" in capsys.readouterr().err and not (tmp_path / name).exists()
     (tmp_path / "notes.mp4").write_text("no film")
     assert lab("ingest", tmp_path / "notes.mp4", "--work", tmp_path) == 1
     capsys.readouterr()
@@ -316,6 +316,12 @@ def test_an_edit_goes_to_an_editing_program_and_comes_back(house, tmp_path, caps
 def test_all_that_goes_with_a_film_in_one_go(house, tmp_path, capsys):
     trailer, edit = house / "trailers" / "trailer.mp4", house / "go.yaml"
     assert lab("match", trailer, "--edit", edit, "--work", house) == 0
+    told = load_edit(edit).shots
+    least = min(told, key=lambda shot: shot.score)
+    mean = sum(shot.score for shot in told) / len(told)
+    said = capsys.readouterr().out
+    assert f"\nlikeness {mean:.2f} on average" in said
+    assert f"least alike: shot {least.position} ({least.score:.2f}), " in said
     made = ["strip", "contact-sheet", "poster", "teaser", "subtitles", "credits", "post"]
     words = ("--speed", "ultrafast", "--work", house, "--out", tmp_path / "all")
     assert lab("render", edit, "--preset", *made, *words) == 0
@@ -324,7 +330,7 @@ def test_all_that_goes_with_a_film_in_one_go(house, tmp_path, capsys):
         *("go-strip.mp4", "go-contact-sheet.png", "go-poster.png", "go-teaser.webp"),
         *("go-subtitles.srt", "go-credits.md", "go-post.txt"),
     }
-    assert len(capsys.readouterr().out.strip().splitlines()) == 7 + 1
+    assert len(capsys.readouterr().out.strip().splitlines()) == 7
     assert lab("render", edit, "--preset", "strip", "square", "--out", tmp_path / "a.mp4") == 1
     assert "several presets go into a folder" in capsys.readouterr().err
     tall = ("--for", "instagram-reel", "--work", house, "--out", tmp_path / "no.mp4")

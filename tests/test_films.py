@@ -6,7 +6,7 @@ import os
 import pytest
 
 from lab import films
-from lab.films import Credit, Register, credit_of, find_films, fingerprint
+from lab.films import Credit, Register, credit_of, find_films, fingerprint, read_film
 from lab.store import Workspace
 from lab.video import FilmError
 
@@ -42,7 +42,10 @@ def test_a_fingerprint_tells_how_much_it_read(tmp_path, monkeypatch):
     (tmp_path / "film").write_bytes(content)
     whole = hashlib.blake2b(content, digest_size=6).hexdigest()
     assert fingerprint(tmp_path / "film", told.append) == whole
-    assert told == [1000, 1000, 500]
+    assert told == [1000, 2000, 2500]
+    told.clear()
+    assert read_film(tmp_path / "film", told.append)[:2] == (whole, 2500)
+    assert told == [0.4, 0.8, 1.0]
 
 
 def test_a_rename_or_move_changes_nothing(tmp_path):

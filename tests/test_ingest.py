@@ -19,6 +19,7 @@ from conftest import contents
 
 from lab import films as films_room
 from lab import ingest, looks, stages, tables, video
+from lab.encoders import EncoderError
 from lab.films import Register
 from lab.ingest import load_problems
 from lab.inventory import prune
@@ -302,7 +303,7 @@ ALL = {"film", "shots", "looks"}
         ("lab.motion", "VERSION", 1000, ALL),
         ("lab.stages", "PROXY", stages.PROXY | {"crf": "30"}, ALL),
         ("lab.shots", "VERSION", 1000, {"shots", "looks"}),
-        ("lab.stages", "VERSIONS", (*looks.VERSIONS, 1000), {"looks"}),
+        ("lab.looks", "VERSIONS", (*looks.VERSIONS, 1000), {"looks"}),
     ],
 )
 def test_what_is_made_otherwise_now_is_made_again_and_nothing_else(
@@ -409,23 +410,57 @@ def test_films_in_work_are_shown_each_and_all_together(films, tmp_path, monkeypa
             assert (f"{name} (decode)" in said) == terminal
 
 
-def test_what_was_read_of_files_is_kept_when_it_is_stopped(tmp_path, monkeypatch):
-    """By Ctrl-C, all of it; by whatever else, what was read some seconds ago."""
-    monkeypatch.setattr(ingest, "KEEP", 0)
-    workspace, kept, read = Workspace(tmp_path / "data"), [], films_room.fingerprint
-    for name in "abc":
-        (tmp_path / name).write_bytes(name.encode() * 1000)
+def test_what_was_read_of_files_is_kept_when_it_is_stopped(films, tmp_path, monkeypatch):
+    def stopped(function, pieces, jobs):
+        yield 1, "told", ("open", 0.01)
+        yield 1, "told", ("known", "0123456789ab", *stamp)
+        raise KeyboardInterrupt
 
-    def until_the_third(path, tell):
-        kept.append(len(Register(workspace).seen))
-        if path.name == "c":
-            raise KeyboardInterrupt
-        return read(path, tell)
-
-    monkeypatch.setattr(films_room, "fingerprint", until_the_third)
+    told = (films / "b.mp4").stat()
+    stamp, paths = (told.st_size, told.st_mtime_ns), sorted(films.glob("*.mp4"))
+    monkeypatch.setattr(ingest, "spread", stopped)
     with pytest.raises(KeyboardInterrupt):
-        ingest.ingest([tmp_path / name for name in "abc"], workspace)
-    assert kept == [0, 0, 1] and len(Register(workspace).seen) == 2
+        ingest.ingest(paths, Workspace(tmp_path))
+    known = map(Register(Workspace(tmp_path)).known, paths)
+    assert list(known) == [None, "0123456789ab", None]
+
+
+@pytest.mark.parametrize("jobs", [0, 1, 2])
+def test_a_film_that_lies_there_twice_is_made_once(jobs, films, tmp_path, capsys):
+    workspace, folder = Workspace(tmp_path / "data"), tmp_path / "films"
+    folder.mkdir()
+    for name in ("2.mp4", "1.mp4"):
+        shutil.copy(films / "c.mp4", folder / name)
+    (folder / "3.mp4").write_text("no film")
+    report = ingest.ingest(sorted(folder.glob("*.mp4")), workspace, jobs=jobs)
+    assert len(report.made) == 1 and not report.stood
+    assert report.problems.path.tolist() == [str(folder / "3.mp4")]
+    register = Register(workspace)
+    assert [path.name for path in register.places(report.made[0])] == ["1.mp4", "2.mp4"]
+    assert "another ingest" not in capsys.readouterr().err
+    again = ingest.ingest(sorted(folder.glob("*.mp4")), workspace, jobs=jobs)
+    assert (again.made, again.stood) == ([], report.made)
+
+
+def test_work_begins_before_all_files_are_read(films, tmp_path, counting, monkeypatch):
+    """Of many films the first is done before the last is known; none is read twice."""
+    workspace, read, real = Workspace(tmp_path), [], films_room.fingerprint
+
+    def reading(path, tell):
+        read.append((path.name, counting.seen))
+        return real(path, tell)
+
+    monkeypatch.setattr(films_room, "fingerprint", reading)
+    for _ in range(2):
+        ingest.ingest(sorted(films.glob("*.mp4")), workspace, jobs=0)
+    assert read == [("a.mp4", 0), ("b.mp4", 4 * 3), ("c.mp4", (4 + 3) * 3)]
+
+
+def test_a_model_that_cannot_be_had_is_told_before_a_film_is_decoded(films, tmp_path):
+    workspace, wrong = Workspace(tmp_path / "data"), IngestSettings(encoder=str(tmp_path))
+    with pytest.raises(EncoderError, match="is not a vision model that can be loaded"):
+        ingest.ingest([films / "a.mp4"], workspace, wrong, jobs=0)
+    assert not [*workspace.work.glob("film/*")]
 
 
 def test_it_does_not_matter_which_film_was_ready_first(films, tmp_path, counting):

@@ -240,7 +240,7 @@ def test_verify_tells_and_an_ingest_mends(workspace, capsys):
     needless(workspace, "damaged")
     assert lab(workspace, "store", "verify") == 1
     said = capsys.readouterr()
-    assert "proxy" not in said.err and "1 damaged part; `lab store prune`" in said.err
+    assert "proxy" not in said.err and "1 damaged part; `lab store prune --work " in said.err
     whole = states(workspace)
     assert lab(workspace, "store", "prune") == 0
     assert lab(workspace, "ingest") == 0

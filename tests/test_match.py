@@ -1,16 +1,19 @@
 """Matches against brute force, and in-points against films whose answer is known."""
 
+import tracemalloc
 from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from lab import channels
 from lab.align import Traces, align, timing
 from lab.channels import CHANNELS, Calibration, unit
-from lab.likeness import Weights
+from lab.likeness import Likeness, Weights, sameness
 from lab.match import match
 from lab.rules import MatchError, MatchSettings, eased, open_to, wishes
+from lab.setups import find_setups
 from lab.shots import find_moments, find_shots
 from lab.solve import NEVER, Rules, Task
 from lab.tables import Archive
@@ -413,6 +416,42 @@ def test_a_shot_that_is_like_everything_answers_nothing_in_particular():
     assert not near.match_id[0].startswith("own")
     apart = solve(house, films=films, settings=MatchSettings(timing=0, distinct=1))
     assert apart.match_id[0].startswith("own") and apart.score[0] < near.score[0]
+
+
+def test_an_archive_is_looked_at_in_blocks_as_it_would_be_at_once(house, monkeypatch):
+    """Whatever falls into which block; the settings look at all that is worked out of vectors."""
+    settings = MatchSettings(distinct=0.5, echo=0.5, timing=0)
+    once = solve(house, settings=settings, calibration=None)
+    for block in (1, 2, 4):
+        monkeypatch.setattr(channels, "BLOCK", block)
+        again = solve(house, settings=settings, calibration=None)
+        numbers = again.filter(like="score").columns
+        pd.testing.assert_frame_equal(again.drop(columns=numbers), once.drop(columns=numbers))
+        np.testing.assert_allclose(again[numbers], once[numbers], atol=1e-6)
+
+
+def test_a_large_archive_is_not_held_twice(monkeypatch):
+    """What a match works out beside an archive's vectors is less than they are."""
+    rng, count = np.random.default_rng(0), 40_000
+    start = np.arange(count) * 2.0
+    moments = pd.DataFrame({"shot_id": [f"f{k // 99}-{k // 3}" for k in range(count)]})
+    moments = moments.assign(start=start, end=start + 2)
+    shots = moments.drop_duplicates("shot_id").assign(flags="")
+    shots["film_id"] = shots.shot_id.str.split("-").str[0]
+    vectors = {name: rng.normal(size=(count, 128)).astype(np.float32) for name in CHANNELS}
+    archive = Archive(pd.DataFrame(), shots, moments, vectors)
+    few = {name: rows[:9] for name, rows in vectors.items()}
+    asked = Archive(pd.DataFrame(), shots[:3], moments[:9], few)
+    monkeypatch.setattr(channels, "BLOCK", 500)
+    tracemalloc.start()
+    calibration = Calibration.fit(vectors)
+    likeness = Likeness.between(asked, archive, calibration)
+    same = sameness(archive, calibration, Weights())
+    find_setups(shots, moments, vectors, calibration)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert likeness.straight.shape == (len(CHANNELS), 9, count) and same.shape == (len(shots),)
+    assert used < 0.9 * sum(rows.nbytes for rows in vectors.values())
 
 
 def test_a_tall_picture_answers_a_tall_one_sooner_than_a_wide_one(house):

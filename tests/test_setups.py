@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from lab.channels import Calibration
 from lab.setups import SEES, find_setups
 
 
@@ -22,7 +23,8 @@ def found(*films):
     for look in [one for one in known if one.islower() and one.upper() in known]:
         known[look] = 0.55 * known[look.upper()] + (1 - 0.55**2) ** 0.5 * known[look]
     vectors = np.array([known[look] for look in shots.look])
-    return find_setups(shots, shots[["shot_id"]], dict.fromkeys(SEES, vectors))
+    as_it_is = Calibration(dict.fromkeys(SEES, np.zeros(40)))
+    return find_setups(shots, shots[["shot_id"]], dict.fromkeys(SEES, vectors), as_it_is)
 
 
 def test_shot_and_reverse_shot_are_two_set_ups_of_one_sequence():

@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 
 from lab import LabError, __version__
+from lab.cli.work import WORK, add_work, typed
 
 VERBS = {  # which module does it, with its `add_VERB`; what it does
     "demo": ("matching", "sample footage -> finished side-by-side video, end to end"),
@@ -44,11 +45,11 @@ VERBS = {  # which module does it, with its `add_VERB`; what it does
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     asked = sys.argv[1:] if argv is None else argv
-    interrupted = "nothing was begun"
+    interrupted, work = "nothing was begun", WORK
     try:
         args = _parser(asked).parse_args(asked)
-        interrupted = args.interrupted
-        print(args.run(args), flush=True)
+        interrupted, work = args.interrupted, args.work
+        print(typed(args.run(args), work), flush=True)
         return 0
     except KeyboardInterrupt:
         print(f"\nlab: interrupted; {interrupted}", file=sys.stderr)
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
             os._exit(130)
         return 130
     except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
+        print(f"lab: {typed(str(error), work)}", file=sys.stderr)
     except BrokenPipeError:  # who read it has enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -73,7 +74,7 @@ def _parser(asked: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description=about)
     parser.add_argument("--version", action="version", version=__version__)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    add_work(shared)
     known = parser.add_subparsers(metavar="VERB", required=True)
     for name, (room, text) in VERBS.items():
         one = known.add_parser(name, help=text, description=text, parents=[shared])

@@ -20,7 +20,7 @@ from lab.language import counted
 from lab.sheets import shot_sheet
 from lab.stages import IngestSettings
 from lab.store import Workspace
-from lab.tables import load_archive, load_films, load_frames, load_shots, thumbnail_path
+from lab.tables import load_archive, load_films, load_frames, load_shots, no_films, thumbnail_path
 
 LISTED = ["index", "start", "end", "start_frame", "end_frame", "transition_in"]
 LISTED += ["framing", "camera", "light", "faces", "flags"]
@@ -115,10 +115,9 @@ def films(args) -> str:
         ends_in(args.out, ".csv", ".png")
     table = load_films(workspace)
     if not len(table) and not len(unreadable(workspace)):
-        what = f"no films yet; put some into {workspace.archive} and run `lab ingest`."
         if args.out:
-            raise UsageError(what)
-        return what
+            raise UsageError(no_films(workspace))
+        return no_films(workspace)
     if args.out and Path(args.out).suffix.lower() == ".png":
         archive, unread = load_archive(workspace, films=list(table.film_id)), unreadable(workspace)
         thumbnail = partial(thumbnail_path, workspace)
@@ -154,10 +153,6 @@ def add_problems(one) -> None:
 
 def problems(args) -> str:
     table = load_problems(Workspace(args.work))
-    if not args.out:  # to be read: what lies below this folder, from here
-        here = Path.cwd()
-        near = (Path(path) for path in table.path)
-        table["path"] = [str(p.relative_to(here) if p.is_relative_to(here) else p) for p in near]
     return shown(table, args.out, "problem", ["path", "what"])
 
 

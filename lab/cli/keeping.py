@@ -6,6 +6,7 @@ import importlib.metadata as metadata
 import re
 
 from lab.cli.options import UsageError, shown
+from lab.cli.work import add_work
 from lab.inventory import NEEDLESS, inventory, prune
 from lab.language import counted
 from lab.store import Workspace
@@ -18,7 +19,7 @@ def add_store(verb) -> None:
 
     def way(name, run, text):
         one = ways.add_parser(name, help=text, description=text)
-        one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+        add_work(one)
         one.add_argument("--out", metavar="FILE.csv")
         one.set_defaults(run=run)
         return one

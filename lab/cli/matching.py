@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lab.cli.options import add, add_encoder, ends_in, given
 from lab.cli.weighing import add_weights
-from lab.edit import load_edit, match_trailer
+from lab.cli.work import typed
+from lab.edit import Row, load_edit, match_trailer
 from lab.encoders import PACKAGED
 from lab.films import Register
 from lab.ingest import ingest
@@ -18,6 +19,8 @@ from lab.sample import fetch_samples
 from lab.sheets import contact_sheet
 from lab.stages import IngestSettings
 from lab.store import Workspace
+
+WEAKEST = 3  # answers that are named as the least alike
 
 
 def add_match(one) -> None:
@@ -40,7 +43,7 @@ def match(args) -> str:
         workspace, Register(workspace).find(args.trailer), args.edit, settings, looking
     )
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {typed(note, args.work)}", file=sys.stderr)
     table = Path(args.edit).with_suffix(".csv")
     answered = [shot for shot in edit.shots if shot.kind == "match"]
     black, kept = (sum(shot.kind == kind for shot in edit.shots) for kind in ("black", "keep"))
@@ -55,7 +58,20 @@ def match(args) -> str:
         if count
     ]
     said = ", ".join([f"{counted(len(answered), 'shot')} answered", *held])
-    return f"{said} -> {args.edit} and {table}"
+    return f"{said} -> {args.edit} and {table}{_likeness(answered)}"
+
+
+def _likeness(answered: list[Row]) -> str:
+    """How alike the answers are, and where one would look first for better ones."""
+    scored = sorted((shot for shot in answered if shot.score is not None), key=lambda s: s.score)
+    if not scored:
+        return ""
+    mean = sum(shot.score for shot in scored) / len(scored)
+    weakest = ", ".join(f"{shot.position} ({shot.score:.2f})" for shot in scored[:WEAKEST])
+    return (
+        f"\nlikeness {mean:.2f} on average (the very same shot is 1, a stranger about 0); "
+        f"least alike: shot {weakest}"
+    )
 
 
 def add_demo(one) -> None:

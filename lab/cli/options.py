@@ -99,10 +99,23 @@ def ends_in(name: str, *known: str) -> None:
 
 
 def shown(table, out: str | None, what: str, columns: list[str]) -> str:
+    """A table, printed or written to a file; gives what is said of it.
+
+    Paths to be read are told from here, where they lie below this folder.
+    """
     columns = [name for name in columns if not table[name].isna().all() or not len(table)]
     if out:
         write_whole(Path(out), table.to_csv(index=False))
         return f"{counted(len(table), what)} -> {out}"
     if len(table):
-        print(table[columns].to_string(index=False))
+        said = table[columns]
+        if "path" in columns:
+            said = said.assign(path=said.path.map(_near))
+        print(said.to_string(index=False))
     return counted(len(table), what)
+
+
+def _near(path: str) -> str:
+    """A path from this folder on, if it lies below it."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.cli.options import UsageError, add, ends_in, given, seconds, span
+from lab.cli.work import add_work
 from lab.language import counted
 from lab.presets import PRESETS, RenderSettings
 from lab.see import (
@@ -49,7 +50,7 @@ def add_see(verb) -> None:
     one.add_argument(
         "--interval", type=seconds, default=EVERY, metavar="S", help="seconds between frames (1)"
     )
-    one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    add_work(one)
     add(one, Training)
     one.set_defaults(run=train)
 
@@ -69,7 +70,7 @@ def add_see(verb) -> None:
         help=f"seconds that a picture stays in a video of pictures ({STAYS:g})",
     )
     one.add_argument("--range", type=span, metavar="A:B", help="seconds of the film, such as 10:25")
-    one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    add_work(one)
     add(one, Looking)
     both = one.add_argument_group("with --beside")
     both.add_argument(
@@ -91,7 +92,7 @@ def add_see(verb) -> None:
         "--model", metavar="MODEL", help="what `lab see train` wrote; or many's folder"
     )
     one.add_argument("--port", type=int, default=0, metavar="N", help="of the page (any free one)")
-    one.add_argument("--work", default="data", metavar="DIR", help="workspace (default: data)")
+    add_work(one)
     one.add_argument(
         "--browser", action=argparse.BooleanOptionalAction, default=True, help="open the page"
     )

@@ -22,7 +22,7 @@ from lab.tables import proxy_path
 
 LONGEST = 8.0  # seconds of a shot that play, at most
 AXES = 64  # principal axes of a channel on which the whole archive is looked through
-SAMPLE = 4096  # moments by which the axes are found; moments made ready at once
+SAMPLE = 4096  # moments by which the axes are found
 FINE = 256  # shots that are then compared exactly
 EMPTY = ("black", "flat")
 
@@ -213,11 +213,10 @@ def _useful(flags: pd.Series) -> np.ndarray:
 
 
 def _ready(name: str, raw: np.ndarray, kept: np.ndarray, calibration) -> np.ndarray:
-    """The rows of a channel that are kept, calibrated, float32; some at a time, for its doubles."""
+    """The rows of a channel that are kept, calibrated: float32."""
     ready = np.empty((len(kept), raw.shape[1]), np.float32)
-    for start in range(0, len(kept), SAMPLE):
-        some = slice(start, start + SAMPLE)
-        ready[some] = calibration.apply({name: raw[kept[some]]})[name]
+    for some, rows in calibration.blocks(name, raw, kept):
+        ready[some] = rows
     return ready
 
 
