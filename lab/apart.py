@@ -196,6 +196,24 @@ def _say(news: queue.SimpleQueue, name: Hashable, *words) -> None:
     news.put((name, "told", words))
 
 
+def share_threads(jobs: float) -> None:
+    """Keep this process to its share of the threads of a machine on which so many are at work."""
+    import cv2  # slow, as torch is, and not needed by who only asks
+    import torch
+
+    share = int(max(1, _threads() // jobs))
+    torch.set_num_threads(share)
+    cv2.setNumThreads(share)
+
+
+@lru_cache(maxsize=1)
+def _threads() -> int:
+    """As many as torch takes of itself."""
+    import torch
+
+    return torch.get_num_threads()
+
+
 def watched(source: Iterable, seconds: float) -> Iterator:
     """Pass on what a source gives; a process apart is given up where it gives nothing for long.
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lab.apart import DiedError, spread
+from lab.apart import DiedError, share_threads, spread
 from lab.cluster import ClusterError, reach
 from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
@@ -303,21 +303,8 @@ def _bring(path, read, root, settings, jobs: float, *, tell, patient: bool = Tru
         if not patient:
             raise BusyError(read)
 
-    import cv2  # slow, as torch is, and not needed by who only asks
-    import torch
-
-    share = int(max(1, _threads() // jobs))
-    torch.set_num_threads(share)
-    cv2.setNumThreads(share)
+    share_threads(jobs)
     return Brought(read, *ingest_film(path, read.film_id, root, settings, go_on, wait))
-
-
-@lru_cache(maxsize=1)
-def _threads() -> int:
-    """As many as torch takes of itself."""
-    import torch
-
-    return torch.get_num_threads()
 
 
 def _failed(path: Path, stage: str, error: Exception) -> tuple:

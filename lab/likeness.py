@@ -229,20 +229,20 @@ def sameness(archive: Archive, calibration: Calibration, weights: Weights) -> np
     cross-domain similarity local scaling (Conneau et al. 2018, arXiv 1710.04087). It is sought
     among a thousand moments.
     """
-    film = archive.moments.shot_id.str.split("-").str[0].to_numpy()
+    film = pd.factorize(archive.moments.shot_id.str.split("-").str[0])[0]
     some = np.linspace(0, len(film) - 1, min(len(film), SAMPLE)).round().astype(int)
     names = {name: np.float32(share) for name, share in weights.shares().items() if share}
     asked = calibration.apply({name: archive.vectors[name][some] for name in names})
+    asked = {name: share * asked[name].astype(np.float32) for name, share in names.items()}
     nearest = np.empty(len(film))
     every = (calibration.blocks(name, archive.vectors[name]) for name in names)
     for blocks in zip(*every, strict=True):
         here = blocks[0][0]
-        score = sum(
-            share * (asked[name] @ ready.T)
-            for (name, share), (_, ready) in zip(names.items(), blocks, strict=True)
-        )
+        pairs = zip(asked.values(), blocks, strict=True)
+        score = sum(ours @ ready.T.astype(np.float32) for ours, (_, ready) in pairs)
         score = np.where(film[some][:, None] == film[here], 0, np.maximum(score, 0))
-        nearest[here] = np.sort(score, axis=0)[-NEAREST:].mean(axis=0)
+        most = max(0, len(score) - NEAREST)
+        nearest[here] = np.partition(score, most, axis=0)[most:].mean(axis=0)
     return np.maximum.reduceat(nearest, _firsts(archive.moments))
 
 

@@ -43,14 +43,19 @@ def find_setups(
     """
     setup, sequence = np.zeros(len(shots), int), np.zeros(len(shots), int)
     row = pd.Series(np.arange(len(shots)), shots.shot_id)
-    owner = row.reindex(moments.shot_id).to_numpy()
+    owner = row.reindex(moments.shot_id, fill_value=-1).to_numpy()
+    order = np.argsort(owner, kind="stable")  # -1, of moments of no shot, comes first
     shown = ~shots["flags"].str.contains(NOWHERE).to_numpy(bool)
     films, first = shots.film_id.to_numpy(), shots.start.to_numpy()
-    means = {name: _means(calibration, name, vectors[name], owner, len(shots)) for name in SEES}
     begin = 0
     for end in [*(np.flatnonzero(films[1:] != films[:-1]) + 1), len(shots)]:
-        here = slice(begin, end)
-        alike = sum(share * means[n][here] @ means[n][here].T for n, share in SEES.items())
+        here, (left, right) = slice(begin, end), np.searchsorted(owner, (begin, end), sorter=order)
+        own = order[left:right]
+        alike = 0.0
+        for name, share in SEES.items():
+            ready = calibration.apply({name: vectors[name][own]})[name]
+            means = _means(ready, owner[own] - begin, end - begin)
+            alike = alike + share * means @ means.T
         near = np.abs(first[here][:, None] - first[here]) <= NEAR
         alike = np.where(near & shown[here] & shown[here][:, None], alike, -1)
         np.fill_diagonal(alike, 1)
@@ -61,15 +66,13 @@ def find_setups(
     return setup, sequence
 
 
-def _means(
-    calibration: Calibration, name: str, raw: np.ndarray, owner: np.ndarray, count: int
-) -> np.ndarray:
-    """The mean of each shot's moments, as unit vectors."""
-    total = np.zeros((count, raw.shape[1]), np.float32)
-    for some, ready in calibration.blocks(name, raw):
-        known = owner[some] >= 0  # NaN, of moments of no shot, is not
-        np.add.at(total, owner[some][known].astype(int), ready[known])
-    return unit(total)
+def _means(ready: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+    """The mean of each shot's moments, which stand shot by shot, as unit vectors."""
+    means = np.zeros((count, ready.shape[1]), np.float32)
+    if len(owner):
+        shown, first = np.unique(owner, return_index=True)
+        means[shown] = np.add.reduceat(ready, first)
+    return unit(means)
 
 
 def _chained(alike: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What dies or hangs apart takes nothing else with it."""
 
 import importlib
+import math
 import operator
 import os
 import signal
@@ -16,7 +17,7 @@ from lab.apart import DiedError, Helper, spread
 
 WORK = """
 import os, time
-from lab.apart import watched
+from lab.apart import share_threads, watched
 
 def piece(number, tell):
     tell(number, "half way")
@@ -54,6 +55,11 @@ def slow_with_what_came():
 
 def around(name):
     return os.environ.get(name)
+
+def shared(jobs):
+    import cv2, torch
+    share_threads(jobs)
+    return torch.get_num_threads(), cv2.getNumThreads()
 
 def nothing_to_send():
     return (x for x in ())
@@ -171,3 +177,9 @@ def test_processes_end_with_the_one_that_asked(work, tmp_path):
 def _alive(pid: int) -> bool:
     """Whether a process runs; one that ended and waits to be noticed does not."""
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_who_is_one_of_many_takes_one_thread_and_who_is_alone_all(helper, work):
+    every = helper.call(work.shared, 1)
+    assert helper.call(work.shared, math.inf) == (1, 1)
+    assert helper.call(work.shared, 1) == every == (every[0], every[0])

@@ -179,7 +179,7 @@ def test_samples_need_only_the_ground():
     [
         ("av", {"video", "sample"}),
         ("decord", {"video"}),
-        ("cv2", {"canvas", "faces", "motion", "see", "subject"}),
+        ("cv2", {"apart", "canvas", "faces", "motion", "see", "subject"}),
     ],
 )
 def test_decoders_stay_in_their_room(decoder, allowed):
