@@ -152,8 +152,9 @@ def read_film(path, tell: Callable[[float], object] = lambda share: None) -> Rea
     FilmError
         If there is no file, or it cannot be read.
     """
-    if legible(path) != str(path):
-        raise FilmError(legible(path), "has a name that is no UTF-8; rename it.")
+    for place in (str(path), os.path.realpath(path)):
+        if legible(place) != place:
+            raise FilmError(legible(place), "has a name that is no UTF-8; rename it.")
     path = Path(os.path.realpath(path))
     try:
         told = path.stat()
@@ -164,7 +165,7 @@ def read_film(path, tell: Callable[[float], object] = lambda share: None) -> Rea
         raise FilmError(path, f"cannot be read ({error.strerror}); check the file.") from error
     if not stat.S_ISREG(told.st_mode):  # to read a pipe would wait for ever
         raise FilmError(path, "is no file, and no film.")
-    film_id = fingerprint(path, lambda done: tell(min(1.0, done / told.st_size)))
+    film_id = fingerprint(path, lambda done: tell(min(1.0, done / max(1, told.st_size))))
     return Read(film_id, told.st_size, told.st_mtime_ns)
 
 

@@ -29,7 +29,7 @@ from lab.store import Workspace, read_json, write_json
 from lab.video import FilmError, WriteError
 
 PROBLEMS = "problems.json"
-OPEN, KNOWN = "open", "known"  # said of a file while it is read, and once
+OPEN, KNOWN = "open", "known"  # said of a file while it is read, and once it is known
 READS = 0.02  # of a film's time, in which it is read to be known
 
 
@@ -119,17 +119,9 @@ def _ingest(
     jobs: float,
     way: Callable,
 ) -> Report:
-    register, made, stood, found, todo = Register(workspace), [], [], [], []
-    for path in paths:
-        film_id = register.known(path)
-        if film_id and _stands(workspace, film_id, settings):
-            register.add(film_id, path, role)
-            stood.append(film_id)
-            found += damage(path, workspace.part("film", film_id, film_key()))
-        else:
-            todo.append(path)
-    register.save()
-    copies = defaultdict(list)  # a film may lie there twice
+    register = Register(workspace)
+    todo, stood, found = _left(paths, register, settings, role)
+    made, copies = [], defaultdict(list)  # a film may lie there twice
     for at, brought in _work(todo, register, settings, jobs, way):
         found += [(legible(todo[at]), *row[1:]) for row in brought.problems]
         if not brought.read:
@@ -142,10 +134,28 @@ def _ingest(
         register.save()
     place = {legible(path): at for at, path in enumerate(paths)}
     found.sort(key=lambda row: place[row[0]])
-    stood = [film_id for film_id in dict.fromkeys(stood) if film_id not in made]
+    new = set(made)
+    stood = [film_id for film_id in dict.fromkeys(stood) if film_id not in new]
     report = Report(made, stood, _problems(found))
     _remember(workspace, list(place), report.problems)
     return report
+
+
+def _left(
+    paths: list[Path], register: Register, settings: IngestSettings, role: str
+) -> tuple[list[Path], list[str], list[tuple]]:
+    """Files that are to be worked on; films of which all stands, and their rows of problems."""
+    todo, stood, found = [], [], []
+    for path in paths:
+        film_id = register.known(path)
+        if film_id and _stands(register.workspace, film_id, settings):
+            register.add(film_id, path, role)
+            stood.append(film_id)
+            found += damage(legible(path), register.workspace.part("film", film_id, film_key()))
+        else:
+            todo.append(path)
+    register.save()
+    return todo, stood, found
 
 
 def _stands(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
@@ -191,7 +201,7 @@ def recut(
 
     Raises
     ------
-    FilmError
+    FilmError, EncoderError
     """
     if starts is None:
         drop_correction(workspace, film_id)
@@ -232,12 +242,13 @@ def _work(
         at: Piece(todo[at].absolute(), register.recall(todo[at]), root, settings, max(1, jobs))
         for at in order
     }
-    stage = dict.fromkeys(order, OPEN)
+    stage = {at: "decode" if piece.read else OPEN for at, piece in pieces.items()}
     with FilmBars([path.name for path in todo], sizes) as bars:
         for at, kind, content in _rounds(way, pieces):
             if kind == "told" and content[0] == KNOWN:
                 register.learn(todo[at], Read(*content[1:]))
                 register.save()
+                stage[at] = "decode"
             elif kind == "told":
                 stage[at], share = content
                 bars.told(at, stage[at], share)
@@ -245,7 +256,7 @@ def _work(
                 if kind == "failed":
                     problems = [_failed(todo[at], stage[at], content)]
                     content = Brought(register.recall(todo[at]), False, problems)
-                (bars.ended if content.made else bars.spared)(at)
+                bars.ended(at)
                 yield at, content
 
 
@@ -255,16 +266,22 @@ def _size(path: Path) -> int:
 
 
 def _rounds(way: Callable, pieces: dict[int, Piece]) -> Iterator[tuple]:
-    """As `way`; those at which others are at work come last, and are waited for."""
-    later, ours = {}, set()
+    """As `way`; those at which others are at work come last, and are waited for.
+
+    So do copies of a film that is in work here: of one that could be made they find it made.
+    """
+    later, ours = {}, {at: piece.read.film_id for at, piece in pieces.items() if piece.read}
     for at, kind, content in way(partial(_bring, patient=False), pieces):
         if isinstance(content, BusyError):
             later[at] = pieces[at]._replace(read=content.args[0])
+            ours.pop(at, None)
             continue
-        if kind == "done" and content.read:
-            ours.add(content.read.film_id)
+        if kind == "told" and content[0] == KNOWN:
+            ours[at] = content[1]
+        elif kind == "done" and content.read:
+            ours[at] = content.read.film_id
         yield at, kind, content
-    if theirs := {piece.read.film_id for piece in later.values()} - ours:
+    if theirs := {piece.read.film_id for piece in later.values()} - {*ours.values()}:
         these = counted(len(theirs), "film")
         tqdm.write(f"another ingest is at work on {these}; waiting for it", file=sys.stderr)
     yield from way(_bring, later)

@@ -60,17 +60,6 @@ class FilmBars:
     def ended(self, film: int) -> None:
         """There is nothing more to be done with a film."""
         self.all.update(self.sizes[film] - self.done[film])
-        self._close(film)
-
-    def spared(self, film: int) -> None:
-        """There was next to nothing to be done with a film: it says nothing of the time left."""
-        if self.all.total <= self.sizes[film]:
-            return self.ended(film)
-        self.all.total -= self.sizes[film]
-        self.all.update(-self.done[film])
-        self._close(film)
-
-    def _close(self, film: int) -> None:
         if bar := self.each.pop(film, None):
             bar.close()
 

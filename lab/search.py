@@ -183,7 +183,7 @@ def by_shot(
     if not own.any():
         raise SearchError(
             f"{shot_id}: there is no such shot, or its film was not ingested with this encoder; "
-            "the tables of `lab search` and `lab match` name shots."
+            "tables of searches and matches name shots."
         )
     vectors = {name: raw[own] for name, raw in source.vectors.items()}
     query = replace(source, moments=source.moments[own], vectors=vectors)

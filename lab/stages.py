@@ -130,8 +130,6 @@ def ingest_film(
     workspace = Workspace(root)
     with workspace.alone(film_id, waits):
         missing = _missing(workspace, film_id, settings)
-        if "looks" in missing:  # a model that cannot be had is told of before hours of decoding
-            looks.load_encoder(settings.encoder)
         tell = partial(_tell, progress, missing)
         return Worked(bool(missing), _worked(path, film_id, workspace, settings, tell))
 
@@ -158,7 +156,7 @@ def _worked(path, film_id: str, workspace: Workspace, settings, progress) -> lis
     stage = "decode"
     try:
         progress(stage, 0.0)
-        film = _part(workspace, "film", film_id, film_key(), _decode, path, progress)
+        film = _part(workspace, "film", film_id, film_key(), _decode, path, settings, progress)
         stage = "shots"
         progress(stage, 0.0)
         key, corrected = shots_key(workspace, film_id), load_correction(workspace, film_id)
@@ -188,18 +186,28 @@ def _part(
     return folder
 
 
-def _decode(folder: Path, path, progress) -> None:
+def _decode(folder: Path, path, settings: IngestSettings, progress) -> None:
     """The one pass over the original."""
     import torch  # slow, and not needed to know what is still to be done
 
     (info,) = watched(map(video.probe, [path]), PATIENCE)
+    looks.load_encoder(settings.encoder)  # what cannot be had is told before hours of decoding
     size = video.proxy_size(info.width, info.height)
     reader = video.Reader(path, size=size, matrix="bt601", threads=torch.get_num_threads())
     noted, frames = _Noted(info.fps), watched(reader, PATIENCE)
     first = next(frames)
-    t0, heard = first.time, {"soundtrack": path, "t0": first.time, "copy_sound": False}
-    made = {"matrix": "bt601", "options": PROXY}
-    with video.Writer(folder / "proxy.mp4", size, info.fps, **heard, **made) as proxy:
+    t0 = first.time
+    proxy = video.Writer(
+        folder / "proxy.mp4",
+        size,
+        info.fps,
+        soundtrack=path,
+        t0=t0,
+        copy_sound=False,
+        matrix="bt601",
+        options=PROXY,
+    )
+    with proxy:
         for index, frame in enumerate(chain([first], frames)):
             noted.push(frame)
             proxy.write(frame.picture, frame.time - t0)

@@ -14,7 +14,16 @@ from lab.films import Register, credit_of
 from lab.flags import LOST, MISSING, lacks
 from lab.language import WORDS
 from lab.stages import IngestSettings, complete, film_key, looks_part, parts, shots_part, wholeness
-from lab.store import CARD, Workspace, key_of, read_arrays, read_json, read_table, write_json
+from lab.store import (
+    CARD,
+    PartError,
+    Workspace,
+    key_of,
+    read_arrays,
+    read_json,
+    read_table,
+    write_json,
+)
 
 COSTS = ["film_id", "title", "duration", "stage", "seconds", "cpu_seconds"]
 
@@ -99,25 +108,27 @@ def load_archive(
     table = _standing(workspace, settings, films)
     every = _shots(workspace, settings, table)
     cut = [shots_part(workspace, film_id) / "moments.parquet" for film_id in table.film_id]
-    moments = list(map(read_table, cut)) or [shots.find_moments(pd.DataFrame())]
-    moments = pd.concat(moments, ignore_index=True)
+    moments = list(map(read_table, cut))
     seen = [looks_part(workspace, film_id, settings) for film_id in table.film_id]
-    vectors = _vectors(seen, len(moments))
+    vectors = _vectors(seen, list(map(len, moments)))
+    moments = pd.concat(moments or [shots.find_moments(pd.DataFrame())], ignore_index=True)
     if films is None:
         _flag_repeats(workspace, every)
     return Archive(table, every, moments, vectors, settings.encoder)
 
 
-def _vectors(looks: list[Path], count: int) -> dict[str, np.ndarray]:
-    """All films' channels; what of them is read is not held twice."""
+def _vectors(looks: list[Path], counts: list[int]) -> dict[str, np.ndarray]:
+    """All films' channels, of so many moments each; what of them is read is not held twice."""
     every, begin = {}, 0
-    for part in looks:
-        arrays = read_arrays(part / "vectors.safetensors")
-        for name, rows in arrays.items():
+    for part, count in zip(looks, counts, strict=True):
+        for name, rows in read_arrays(part / "vectors.safetensors").items():
             if name not in every:
-                every[name] = np.empty((count, *rows.shape[1:]), rows.dtype)
-            every[name][begin : begin + len(rows)] = rows
-        begin += len(rows)
+                every[name] = np.empty((sum(counts), *rows.shape[1:]), rows.dtype)
+            if len(rows) != count:
+                why = "does not fit the film's shots, which were cut anew just now; try again."
+                raise PartError(f"{part}: {why}")
+            every[name][begin : begin + count] = rows
+        begin += count
     return every
 
 

@@ -269,7 +269,7 @@ def test_films_that_were_named_are_remembered_moved_and_looked_at(tmp_path, caps
     (tmp_path / "films" / "one.mp4").rename(tmp_path / "elsewhere.mp4")
     capsys.readouterr()
     assert lab("films", *work) == 0
-    assert "2 films, 1 missing (lab films --relink FOLDER)" in capsys.readouterr().out
+    assert "2 films, 1 missing (`lab films --relink FOLDER --work" in capsys.readouterr().out
     assert lab("store", "list", *work) == 0
     assert "--relink" in capsys.readouterr().out
     broken = next((tmp_path / "data").glob("work/looks/*/0.jpg"))

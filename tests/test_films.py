@@ -188,6 +188,27 @@ def test_a_film_that_went_away_is_named(tmp_path):
         assert str(gone) in str(raised.value)
 
 
+def test_a_link_to_a_name_that_is_no_text_is_told_as_that(tmp_path):
+    raw = os.fsencode(tmp_path) + b"/caf\xe9.mp4"
+    with open(raw, "wb") as file:
+        file.write(b"film")
+    os.symlink(raw, tmp_path / "link.mp4")
+    with pytest.raises(FilmError, match=r"caf\\xe9.mp4: has a name that is no UTF-8"):
+        Register(Workspace(tmp_path)).identify(tmp_path / "link.mp4")
+
+
+def test_a_file_that_is_just_begun_can_be_read(tmp_path, monkeypatch):
+    """Empty when it is looked at, and no more when it is read."""
+    path, told = put(tmp_path / "film.mp4", b""), []
+    real = films.fingerprint
+    monkeypatch.setattr(films, "fingerprint", lambda path, tell: (put(path), real(path, tell))[1])
+    read = read_film(path, told.append)
+    assert read[:2] == (hashlib.blake2b(b"film", digest_size=6).hexdigest(), 0) and told == [1.0]
+    register = Register(Workspace(tmp_path))
+    register.learn(path, read)
+    assert register.known(path) is None  # it is another by now
+
+
 @pytest.mark.parametrize(
     ("name", "title", "year"),
     [

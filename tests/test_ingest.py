@@ -442,6 +442,30 @@ def test_a_film_that_lies_there_twice_is_made_once(jobs, films, tmp_path, capsys
     assert (again.made, again.stood) == ([], report.made)
 
 
+def test_copies_of_a_film_that_kills_its_process_are_rows_each(films, tmp_path, monkeypatch):
+    """And nobody else is said to be at work on it; one that died once it was known was decoded."""
+    (tmp_path / "films").mkdir()
+    paths = [tmp_path / "films" / f"{name}.mp4" for name in "ab"]
+    for path in paths:
+        shutil.copy(films / "c.mp4", path)
+    read, said = films_room.read_film(paths[0]), []
+
+    def dies(function, pieces, jobs):
+        for at, piece in pieces.items():
+            yield at, "told", ("open", 0.01)
+            yield at, "told", ("known", *read)
+            busy = at and not piece.read  # the second time, the first has died
+            yield at, "failed", ingest.BusyError(read) if busy else ingest.DiedError("crashed")
+
+    monkeypatch.setattr(ingest, "spread", dies)
+    monkeypatch.setattr(ingest.tqdm, "write", lambda sentence, **_: said.append(sentence))
+    report = ingest.ingest(paths, Workspace(tmp_path), jobs=2)
+    assert report.problems[["path", "stage"]].values.tolist() == [
+        [str(path), "decode"] for path in paths
+    ]
+    assert not said and not report.made and not report.stood
+
+
 def test_work_begins_before_all_files_are_read(films, tmp_path, counting, monkeypatch):
     """Of many films the first is done before the last is known; none is read twice."""
     workspace, read, real = Workspace(tmp_path), [], films_room.fingerprint
@@ -461,6 +485,9 @@ def test_a_model_that_cannot_be_had_is_told_before_a_film_is_decoded(films, tmp_
     with pytest.raises(EncoderError, match="is not a vision model that can be loaded"):
         ingest.ingest([films / "a.mp4"], workspace, wrong, jobs=0)
     assert not [*workspace.work.glob("film/*")]
+    (tmp_path / "no film.mp4").write_text("no film")  # needs no model to be told as that
+    report = ingest.ingest([tmp_path / "no film.mp4"], workspace, wrong, jobs=0)
+    assert "is a text" in report.problems.what[0]
 
 
 def test_it_does_not_matter_which_film_was_ready_first(films, tmp_path, counting):

@@ -19,22 +19,6 @@ def test_bars_count_by_size_and_close_when_films_end(monkeypatch):
         assert bars.all.n == 400 and not bars.each
 
 
-def test_films_with_nothing_to_do_say_nothing_of_the_time_left(monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with FilmBars(["a.mp4", "b.mp4", "c.mp4"], [300, 100, 50]) as bars:
-        bars.told(0, "decode", 0.5)
-        bars.told(1, "open", 0.02)
-        bars.spared(1)
-        assert (bars.all.n, bars.all.total, list(bars.each)) == (150, 350, [0])
-        bars.ended(0)
-        bars.spared(2)
-        assert (bars.all.n, bars.all.total) == (300, 300)
-    with FilmBars(["a.mp4"], [300]) as bars:  # nothing else tells that it is at its end
-        bars.told(0, "open", 0.02)
-        bars.spared(0)
-        assert (bars.all.n, bars.all.total, bars.each) == (300, 300, {})
-
-
 def test_of_very_many_some_are_shown(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     names = [f"{k}.mp4" for k in range(3 * SHOWN)]

@@ -59,7 +59,7 @@ def ingest(args) -> str:
     if not report.made and not len(report.problems):
         return f"nothing to do: {counted(len(report.stood), 'film')} already in {workspace.work}"
     bad = (
-        f", {counted(len(report.problems), 'problem')} (lab problems)"
+        f", {counted(len(report.problems), 'problem')} (`lab problems`)"
         if len(report.problems)
         else ""
     )
@@ -129,7 +129,7 @@ def films(args) -> str:
     if not (table.state != "").any():
         listed.remove("state")
     said, gone = shown(table, args.out, "film", listed), (table.state == MISSING).sum()
-    return f"{said}, {gone} missing (lab films --relink FOLDER)" if gone else said
+    return f"{said}, {gone} missing (`lab films --relink FOLDER`)" if gone else said
 
 
 def _relinked(workspace: Workspace, folder: str) -> str:

@@ -35,7 +35,7 @@ def listed(args) -> str:
     workspace = Workspace(args.work)
     table = inventory(workspace)
     needless = table[table.state.isin(NEEDLESS)]
-    more = f"; {_sized(needless)} of that nobody needs (lab store prune)" if len(needless) else ""
+    more = f"; {_sized(needless)} of that nobody needs (`lab store prune`)" if len(needless) else ""
     if (table.state == "film gone").any():
         more += "; films that are gone and were only moved, `lab films --relink FOLDER` finds"
     return f"{_shown(table, args.out, 'part')}, {_sized(table)} in {workspace.work}{more}"
