@@ -211,6 +211,7 @@ def test_damage_in_mid_film_is_told_and_the_rest_used(films, tmp_path, counting)
     assert len(report.made) == 1
 
 
+@pytest.mark.long
 def test_two_processes_make_the_same_store_as_one(films, tmp_path):
     paths = sorted(films.glob("*.mp4"))
     one, two = Workspace(tmp_path / "one"), Workspace(tmp_path / "two")
