@@ -79,16 +79,7 @@ def proxy_and_strip(film: Path, folder: Path) -> Iterator[np.ndarray]:
     for frame in video.Reader(film, size=size, matrix="bt601"):
         if proxy is None:
             t0 = frame.time
-            proxy = video.Writer(
-                folder / "proxy.mp4",
-                size,
-                info.fps,
-                soundtrack=film,
-                t0=t0,
-                copy_sound=False,
-                matrix="bt601",
-                options=stages.PROXY,
-            )
+            proxy = stages.proxy_writer(folder, film, info, t0)
         yield video.small_rgb(frame.picture, *cuts.STRIP)
         proxy.write(frame.picture, frame.time - t0)
     proxy.close()

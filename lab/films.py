@@ -152,10 +152,11 @@ def read_film(path, tell: Callable[[float], object] = lambda share: None) -> Rea
     FilmError
         If there is no file, or it cannot be read.
     """
-    for place in (str(path), os.path.realpath(path)):
+    real = os.path.realpath(path)
+    for place in (str(path), real):
         if legible(place) != place:
             raise FilmError(legible(place), "has a name that is no UTF-8; rename it.")
-    path = Path(os.path.realpath(path))
+    path = Path(real)
     try:
         told = path.stat()
         if stat.S_ISDIR(told.st_mode):

@@ -188,9 +188,9 @@ def shot_channels(archive: Archive) -> tuple[pd.DataFrame, dict, np.ndarray | No
     row = moments.shot_id[own].map(pd.Series(shots.index, shots.shot_id)).to_numpy()
     lasts = (moments.end - moments.start).to_numpy(np.float32)[own]
     share = csc_array((lasts / np.bincount(row, lasts)[row], (row, np.arange(len(row)))))
-    calibration, means = Calibration.fit(archive.vectors), {}
+    calibration, means, rows = Calibration.fit(archive.vectors), {}, np.flatnonzero(own)
     for name, raw in archive.vectors.items():
-        blocks = calibration.blocks(name, raw, np.flatnonzero(own))
+        blocks = calibration.blocks(name, raw, rows)
         means[name] = sum(share[:, some] @ ready for some, ready in blocks)
     channels = {name: axes_of(vectors) for name, vectors in means.items()}
     return shots, channels, senses(channels["subject"], means["subject"], archive.encoder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -197,17 +198,7 @@ def _decode(folder: Path, path, settings: IngestSettings, progress) -> None:
     noted, frames = _Noted(info.fps), watched(reader, PATIENCE)
     first = next(frames)
     t0 = first.time
-    proxy = video.Writer(
-        folder / "proxy.mp4",
-        size,
-        info.fps,
-        soundtrack=path,
-        t0=t0,
-        copy_sound=False,
-        matrix="bt601",
-        options=PROXY,
-    )
-    with proxy:
+    with proxy_writer(folder, path, info, t0) as proxy:
         for index, frame in enumerate(chain([first], frames)):
             noted.push(frame)
             proxy.write(frame.picture, frame.time - t0)
@@ -216,6 +207,20 @@ def _decode(folder: Path, path, settings: IngestSettings, progress) -> None:
         progress("decode", 1.0)
     write_arrays(folder / "frames.safetensors", noted.arrays())
     write_json(folder / "film.json", _row(info, reader, np.array(noted.times), noted.bars.finish()))
+
+
+def proxy_writer(folder: Path, path, info: video.Probe, t0: Fraction) -> video.Writer:
+    """What writes a film's proxy, with its sound: frames from the second `t0` of the film on."""
+    return video.Writer(
+        folder / "proxy.mp4",
+        video.proxy_size(info.width, info.height),
+        info.fps,
+        soundtrack=path,
+        t0=t0,
+        copy_sound=False,
+        matrix="bt601",
+        options=PROXY,
+    )
 
 
 class _Noted:
