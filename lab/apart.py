@@ -32,6 +32,10 @@ class DiedError(Exception):
     """A process that ended in the midst of its work; the message is how."""
 
 
+class KilledError(DiedError):
+    """One that somebody killed, as a system does whose memory runs out."""
+
+
 class Helper:
     """A process that does one thing at a time.
 
@@ -84,7 +88,7 @@ class Helper:
                     return content
                 tell(*content)
         except (BrokenPipeError, EOFError, pickle.UnpicklingError):
-            raise DiedError(_ended(self.process.wait())) from None
+            raise _death(self.process.wait()) from None
 
     def end(self) -> None:
         """Stop it at once."""
@@ -95,11 +99,13 @@ class Helper:
                 pipe.close()
 
 
-def _ended(status: int) -> str:
+def _death(status: int) -> DiedError:
     if status == HUNG:
-        return "got no further and was stopped"
+        return DiedError("got no further and was stopped")
+    if status == -signal.SIGKILL:
+        return KilledError("was killed, as where memory runs out")
     name = signal.Signals(-status).name if status < 0 else f"status {status}"
-    return f"crashed ({name})"
+    return DiedError(f"crashed ({name})")
 
 
 _serving = False  # whether this is a process apart
@@ -194,6 +200,25 @@ def spread(function: Callable, pieces: Mapping[Hashable, tuple], jobs: int) -> I
 
 def _say(news: queue.SimpleQueue, name: Hashable, *words) -> None:
     news.put((name, "told", words))
+
+
+def affordable(memory: float) -> int:
+    """How many processes at once this machine has cores for, and memory, if each takes so much.
+
+    Parameters
+    ----------
+    memory : float
+        Bytes.
+
+    Returns
+    -------
+    int
+        At least 1. Of a container it is its own cores and memory that count.
+    """
+    from dask.system import CPU_COUNT  # not needed by who does one thing
+    from distributed.system import MEMORY_LIMIT
+
+    return int(max(1, min(CPU_COUNT, MEMORY_LIMIT // memory)))
 
 
 def share_threads(jobs: float) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lab.apart import DiedError, share_threads, spread
+from lab.apart import DiedError, KilledError, affordable, share_threads, spread
 from lab.cluster import ClusterError, reach
 from lab.cutlists import CutListError, drop_correction, save_correction
 from lab.encoders import EncoderError
@@ -31,6 +31,7 @@ from lab.video import FilmError, WriteError
 PROBLEMS = "problems.json"
 OPEN, KNOWN = "open", "known"  # said of a file while it is read, and once it is known
 READS = 0.02  # of a film's time, in which it is read to be known
+PEAK = 3 * 2**30  # bytes that a film of 1080p takes, with room for what else a machine does
 
 
 class BusyError(Exception):
@@ -55,7 +56,7 @@ def ingest(
     settings: IngestSettings | None = None,
     *,
     role: str = "archive",
-    jobs: int = 1,
+    jobs: int | None = None,
     dask: str = "",
 ) -> Report:
     """Bring films into the workspace; what stands already is left alone.
@@ -71,9 +72,10 @@ def ingest(
     settings : IngestSettings, optional
     role : str
         ``"archive"`` or ``"trailer"``.
-    jobs : int
+    jobs : int, optional
         Films worked on at once, each in a process of its own: a decoder that dies or hangs takes
-        only its own film with it. 0 works in this process, without that safety.
+        only its own film with it. By default as many as there are cores, and 3 GiB of memory for
+        each. 0 works in this process, without that safety.
     dask : str
         Address of a Dask scheduler whose workers do it instead, one film for each of their threads;
         they must see workspace and films at the same paths.
@@ -95,20 +97,9 @@ def ingest(
     paths, settings = list(map(Path, paths)), settings or IngestSettings()
     workspace.sweep()
     try:
-        with _way(workspace, paths, jobs, dask) as way:
-            return _ingest(paths, workspace, settings, role, math.inf if dask else jobs, way)
+        return _ingest(paths, workspace, settings, role, jobs, dask)
     finally:
         workspace.sweep()  # what died left something half done
-
-
-@contextmanager
-def _way(workspace: Workspace, paths: list[Path], jobs: int, dask: str) -> Iterator[Callable]:
-    """A way to work on films: here, each in a process apart, or on a cluster."""
-    if not dask:
-        yield partial(spread, jobs=jobs) if jobs else _here
-        return
-    with reach(dask, workspace.root, paths) as spread_there:
-        yield spread_there
 
 
 def _ingest(
@@ -116,22 +107,24 @@ def _ingest(
     workspace: Workspace,
     settings: IngestSettings,
     role: str,
-    jobs: float,
-    way: Callable,
+    jobs: int | None,
+    dask: str,
 ) -> Report:
     register = Register(workspace)
     todo, stood, found = _left(paths, register, settings, role)
+    jobs = math.inf if dask else _at_once(len(paths), jobs)
     made, copies = [], defaultdict(list)  # a film may lie there twice
-    for at, brought in _work(todo, register, settings, jobs, way):
-        found += [(legible(todo[at]), *row[1:]) for row in brought.problems]
-        if not brought.read:
-            continue
-        film_id = register.learn(todo[at], brought.read)
-        if _stands(workspace, film_id, settings):
-            copies[film_id].append(at)
-            register.add(film_id, todo[min(copies[film_id])], role)
-            (made if brought.made else stood).append(film_id)
-        register.save()
+    with _way(todo, workspace, jobs, dask) as way:
+        for at, brought in _work(todo, register, settings, jobs, way):
+            found += [(legible(todo[at]), *row[1:]) for row in brought.problems]
+            if not brought.read:
+                continue
+            film_id = register.learn(todo[at], brought.read)
+            if _stands(workspace, film_id, settings):
+                copies[film_id].append(at)
+                register.add(film_id, todo[min(copies[film_id])], role)
+                (made if brought.made else stood).append(film_id)
+            register.save()
     place = {legible(path): at for at, path in enumerate(paths)}
     found.sort(key=lambda row: place[row[0]])
     new = set(made)
@@ -139,6 +132,17 @@ def _ingest(
     report = Report(made, stood, _problems(found))
     _remember(workspace, list(place), report.problems)
     return report
+
+
+def _at_once(films: int, jobs: int | None) -> int:
+    """Films worked on at once: no more than are named, so that those have all threads.
+
+    Those that stand count: with other threads sums differ in their last bits, and what was
+    interrupted is to become what it would have been.
+    """
+    if jobs is None:
+        jobs = affordable(PEAK) if films > 1 else 1
+    return min(films, jobs)
 
 
 def _left(
@@ -156,6 +160,16 @@ def _left(
             todo.append(path)
     register.save()
     return todo, stood, found
+
+
+@contextmanager
+def _way(todo: list[Path], workspace: Workspace, jobs: float, dask: str) -> Iterator[Callable]:
+    """A way to work on films: here, each in a process apart, or on a cluster."""
+    if not dask:
+        yield partial(spread, jobs=jobs) if jobs else _here
+        return
+    with reach(dask, workspace.root, todo) as spread_there:
+        yield spread_there
 
 
 def _stands(workspace: Workspace, film_id: str, settings: IngestSettings) -> bool:
@@ -329,7 +343,8 @@ def _failed(path: Path, stage: str, error: Exception) -> tuple:
     if isinstance(error, (WriteError, EncoderError, ClusterError, OSError)):
         raise error
     why = f"its process {error}" if isinstance(error, DiedError) else repr(error)
-    return str(path), stage, f"cannot be worked on ({why}); convert it, or leave it out.", None
+    mend = "try fewer at once (`--jobs 1`)" if isinstance(error, KilledError) else "convert it"
+    return str(path), stage, f"cannot be worked on ({why}); {mend}, or leave it out.", None
 
 
 def load_problems(workspace: Workspace) -> pd.DataFrame:

@@ -39,6 +39,9 @@ def stuck():
 def hang():
     return list(watched(stuck(), 0.2))
 
+def killed():
+    os.kill(os.getpid(), 9)
+
 def segfault():
     os.kill(os.getpid(), 11)
 
@@ -113,7 +116,11 @@ def test_what_cannot_be_sent_is_told_and_the_process_goes_on(helper, work):
 
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("segfault", "crashed .SIGSEGV."), ("hang", "got no further and was stopped")],
+    [
+        ("segfault", "crashed .SIGSEGV."),
+        ("killed", "was killed, as where memory runs out"),
+        ("hang", "got no further and was stopped"),
+    ],
 )
 def test_how_it_died_is_told(helper, work, name, how):
     with pytest.raises(DiedError, match=how):
@@ -142,6 +149,15 @@ def test_a_death_costs_one_piece(work, jobs):
     assert [ended[name] for name in "014"] == [("done", 0), ("done", 1), ("done", 16)]
     assert isinstance(ended["2"][1], DiedError) and isinstance(ended["3"][1], ValueError)
     assert len(apart._free) == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "jobs"), [(8, 16, 5), (2, 24, 2), (4, 1, 1), (1, 9, 1)]
+)
+def test_as_many_are_at_work_as_there_are_cores_and_memory_for(monkeypatch, cores, memory, jobs):
+    monkeypatch.setattr("dask.system.CPU_COUNT", cores)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", memory * 2**30)
+    assert apart.affordable(3 * 2**30) == jobs
 
 
 def test_who_stops_listening_stops_the_work(work):

@@ -426,6 +426,42 @@ def test_what_was_read_of_files_is_kept_when_it_is_stopped(films, tmp_path, monk
     assert list(known) == [None, "0123456789ab", None]
 
 
+def test_films_share_the_threads_with_those_that_are_at_work_beside_them(
+    films, tmp_path, monkeypatch
+):
+    """As many as there are cores, unless told; what is alone has all threads.
+
+    Not what is left alone: it would be seen with other last bits than if nothing had stood.
+    """
+    monkeypatch.setattr(ingest, "affordable", lambda memory: 2)
+    paths, shares = sorted(films.glob("*.mp4")), []
+
+    def spread(function, pieces, jobs):
+        shares.append((jobs, {piece.jobs for piece in pieces.values()}))
+        for at in pieces:
+            yield at, "failed", ingest.DiedError("crashed")
+
+    monkeypatch.setattr(ingest, "spread", spread)
+    for few, jobs in ((paths, None), (paths[:1], None), (paths, 3), (paths[:2], 8), (paths, 1)):
+        ingest.ingest(few, Workspace(tmp_path), jobs=jobs)
+    assert shares[::2] == [(2, {2}), (1, {1}), (3, {3}), (2, {2}), (1, {1})]
+    monkeypatch.setattr(ingest, "_stands", lambda workspace, film_id, settings: True)
+    monkeypatch.setattr(Register, "known", lambda self, path: path == paths[0] and "0123456789ab")
+    ingest.ingest(paths, Workspace(tmp_path))
+    assert shares[-2] == (2, {2})
+
+
+def test_who_was_killed_is_told_to_do_fewer_at_once(films, tmp_path, monkeypatch):
+    def killed(function, pieces, jobs):
+        for at in pieces:
+            yield at, "failed", ingest.KilledError("was killed")
+
+    monkeypatch.setattr(ingest, "spread", killed)
+    problems = ingest.ingest([films / "a.mp4"], Workspace(tmp_path)).problems
+    mend = "try fewer at once (`--jobs 1`), or leave it out."
+    assert problems.what.tolist() == [f"cannot be worked on (its process was killed); {mend}"]
+
+
 @pytest.mark.parametrize("jobs", [0, 1, 2])
 def test_a_film_that_lies_there_twice_is_made_once(jobs, films, tmp_path, capsys):
     workspace, folder = Workspace(tmp_path / "data"), tmp_path / "films"

@@ -18,13 +18,13 @@ VERBS = {  # which module does it, with its `add_VERB`; what it does
     "demo": ("matching", "sample footage -> finished side-by-side video, end to end"),
     "fetch": ("fetching", "films from archive.org, with their titles and licences"),
     "ingest": ("archiving", "films or folders -> shots, channels, proxies"),
-    "films": ("archiving", "the films table"),
-    "problems": ("archiving", "what could not be read, and why"),
+    "films": ("listing", "the films table"),
+    "problems": ("listing", "what could not be read, and why"),
     "store": (
         "keeping",
         "what was worked out and lies in DIR/work: list it, verify it, remove what nobody needs",
     ),
-    "shots": ("archiving", "the shots of one film; take a corrected list, or write one"),
+    "shots": ("listing", "the shots of one film; take a corrected list, or write one"),
     "map": ("exploring", "the archive's shots on a map: a page, a picture, or a scene played"),
     "favourites": ("exploring", "what was put aside, with titles and timecodes"),
     "search": (
