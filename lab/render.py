@@ -124,7 +124,7 @@ def render(
             name = {"prefix": f".{out.name}.", "suffix": f".{maker()}.part"}  # can be swept
             place = tempfile.TemporaryDirectory(**name, dir=out.parent)
             workspace = Workspace(stack.enter_context(place))
-        flat = check(edit, layout, out, workspace)
+        check(edit, layout, out, workspace)
         if settings.seen:
             _check_seen(edit, Path(settings.seen), out)
         workspace.sweep()
@@ -139,7 +139,7 @@ def render(
             as_it_was = None if as_it_was is None else False
             if not shrink(whole, out, int(max_mb * 1e6), {"preset": settings.speed}):
                 notes.append("its pictures are so simple that they need less than that.")
-    return Rendered(out, strip.count, as_it_was, strip.made, (*flat, *_cut_off(edit, span), *notes))
+    return Rendered(out, strip.count, as_it_was, strip.made, (*_cut_off(edit, span), *notes))
 
 
 @contextmanager
@@ -152,13 +152,8 @@ def _intermediate(out: Path, workspace: Workspace) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> list[str]:
+def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> None:
     """Make sure that every film is there, and is the one that was matched.
-
-    Returns
-    -------
-    list of str
-        Films whose pictures will not look as they should, a sentence each.
 
     Raises
     ------
@@ -178,10 +173,6 @@ def check(edit: Edit, preset: Preset, out: Path, workspace: Workspace) -> list[s
                 f"{path}: is not the film that was matched, its content is another; put that one "
                 "back, or run `lab match` again."
             )
-    hdr = [path for path in map(edit.path, sorted(used)) if probe(path).hdr]
-    return [
-        f"{path}: is HDR, and will look flat; make a copy in SDR, and match that." for path in hdr
-    ]
 
 
 def _check_seen(edit: Edit, seen: Path, out: Path) -> None:

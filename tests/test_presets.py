@@ -337,19 +337,6 @@ def test_colours_are_those_of_the_film(space, code, full, films, tmp_path):
     assert np.abs(middles - PATCHES).max() <= 6
 
 
-def test_what_will_look_flat_is_told(films, tmp_path):
-    bright = tmp_path / "hdr.mp4"
-    with Writer(bright, (64, 64), 12) as out:
-        out.stream.codec_context.color_trc = 16
-        for k in range(6):
-            out.write(np.full((96, 64), 100, np.uint8), Fraction(k, 12))
-    assert probe(bright).hdr and not probe(films[1]).hdr
-    edit = edit_of(films[0], films[1], [(0, 0.4, "hdr.mp4", 0.0, {})], [films[1], bright])
-    edit.films["hdr.mp4"].path = str(bright)
-    done = render(edit, tmp_path / "out.mp4", "strip", RenderSettings(**QUICK))
-    assert any("hdr.mp4: is HDR" in note for note in done.notes)
-
-
 @pytest.mark.parametrize("blend", [False, True])
 def test_slowed_frames_are_the_nearest_or_blended(blend, films, tmp_path):
     """Frames that grow lighter by ten, at half their speed: between two lies their middle."""

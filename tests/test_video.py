@@ -136,6 +136,67 @@ def audio_packets(path):
         return [bytes(p) for p in container.demux(stream) if p.size]
 
 
+TO_2020 = [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
+LUMA_2020 = np.array([0.2627, 0.6780, 0.0593])  # ITU-R BT.2020; the matrix above is BT.2087's
+
+
+def pq(light):
+    """SMPTE ST 2084: cd/m2 to signal."""
+    power = (light / 10000) ** (2610 / 16384)
+    return ((3424 + 2413 * 32 * power) / (4096 + 2392 * 32 * power)) ** (2523 / 32)
+
+
+def hlg(light):
+    """ITU-R BT.2100: cd/m2 of a display of 1000 to signal."""
+    luminance = np.maximum(light @ LUMA_2020, 1e-9)[:, None] / 1000
+    scene = light / 1000 * luminance ** (1 / 1.2 - 1)
+    return np.where(
+        scene <= 1 / 12,
+        np.sqrt(3 * scene),
+        0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073,
+    )
+
+
+def hdr_film(path, light, transfer, code):
+    """Patches of light, (n, 3) in cd/m2 and BT.709's primaries, each 32 x 64, lossless."""
+    signal = transfer(light @ np.transpose(TO_2020))
+    luma = signal @ LUMA_2020
+    blue, red = (signal[:, 2] - luma) / 1.8814, (signal[:, 0] - luma) / 1.4746
+    planes = 64 + 876 * luma, 512 + 896 * blue, 512 + 896 * red
+    picture = av.VideoFrame(32 * len(light), 64, "yuv420p10le")
+    for plane, values in zip(picture.planes, planes, strict=True):
+        row = np.repeat(np.round(values).astype("<u2"), plane.width // len(light))
+        whole = np.zeros((plane.height, plane.line_size // 2), "<u2")
+        whole[:, : plane.width] = row
+        plane.update(whole.tobytes())
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = picture.width, 64, picture.format.name
+        context = stream.codec_context
+        context.color_trc, context.color_primaries, context.colorspace = code, 9, 9
+        for k in range(3):
+            picture.pts, picture.time_base = k, Fraction(1, 24)
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize(("transfer", "code"), [(pq, 16), (hlg, 18)])
+@pytest.mark.parametrize("shrunk", [1, 2])
+def test_light_beyond_a_screen_s_comes_as_a_screen_can_show_it(transfer, code, shrunk, tmp_path):
+    """What is darker than paper is as if it were no HDR; highlights keep their differences."""
+    dark = np.array([*([grey] * 3 for grey in (0, 1, 10, 50)), [80, 50, 40], [20, 40, 15]])
+    light = np.concatenate([dark, 60 * np.eye(3), [[grey] * 3 for grey in (203, 400, 1000)]])
+    hdr_film(tmp_path / "hdr.mkv", light, transfer, code)
+    size = 32 * len(light) // shrunk, 64 // shrunk
+    for frame in Reader(tmp_path / "hdr.mkv", size=size, pixels="rgb24"):
+        shown = frame.picture.to_ndarray()[size[1] // 2, 16 // shrunk :: 32 // shrunk].astype(int)
+        plain = 255 * (light / 203).clip(0, 1) ** (1 / 2.4)
+        assert np.abs(shown - plain)[: len(dark)].max() <= 3
+        assert np.abs(shown - plain)[len(dark) : -3].max() <= 16  # pure colours, by a table of 33
+        # By hand from BT.2390: paper's 0.773 of the brightest's signal, bent to 0.739.
+        assert np.abs(shown[-3:] - [[230], [250], [255]]).max() <= 2
+
+
 @pytest.mark.parametrize(
     "kind", ["h264-closed.mp4", "h264-open.mp4", "h264-open.mkv", "vp9.webm", "mpeg4.avi"]
 )

@@ -10,24 +10,16 @@ interlaced frames are deinterlaced one to one (``bwdif``), before anyone sees th
 
 from lab.video.gaps import lost
 from lab.video.joining import Piece, join, shrink
+from lab.video.opening import INDEXED, FilmError, WriteError, timecode
+from lab.video.probing import Probe, probe
 from lab.video.reading import (
     EPSILON,
-    INDEXED,
-    WHOLE,
-    Box,
-    FilmError,
-    Frame,
     Player,
-    Probe,
     Reader,
-    WriteError,
     luma,
-    probe,
     proxy_frames,
     shown_at,
     small_rgb,
-    timecode,
-    upright_size,
 )
 from lab.video.sound import (
     COPIED_SOUND,
@@ -41,6 +33,7 @@ from lab.video.sound import (
     samples,
     sound_codec,
 )
+from lab.video.upright import WHOLE, Box, Frame, upright_size
 from lab.video.writing import (
     ENCODER,
     HOST,

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import av
 from tqdm.auto import tqdm
 
-from lab.video.reading import Reader, WriteError, open_film, probe, video_stream
+from lab.video.opening import WriteError, open_film, video_stream
+from lab.video.probing import probe
+from lab.video.reading import Reader
 from lab.video.sound import Sound
 from lab.video.writing import Writer, mp4, part_of, telling
 

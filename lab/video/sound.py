@@ -13,7 +13,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from lab.video.reading import INDEXED, audio_stream, open_film
+from lab.video.opening import INDEXED, audio_stream, open_film
 from lab.video.stamps import LEAP
 
 SOUND_RATE = 48000  # samples a second of all sound that is worked on

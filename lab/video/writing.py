@@ -14,16 +14,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lab.video.reading import (
-    CLOCK,
-    WriteError,
-    audio_stream,
-    cause,
-    open_film,
-    probe,
-    video_stream,
-)
+from lab.video.opening import WriteError, audio_stream, cause, open_film, video_stream
+from lab.video.probing import probe
 from lab.video.sound import BIT_RATE, encoded, samples, track_of
+from lab.video.upright import CLOCK
 
 # Pieces that were encoded by another version may not go together.
 ENCODER = f"PyAV {av.__version__}"
