@@ -257,7 +257,7 @@ def _work(
         for at in order
     }
     stage = {at: "decode" if piece.read else OPEN for at, piece in pieces.items()}
-    with FilmBars([path.name for path in todo], sizes) as bars:
+    with FilmBars([path.name for path in todo], sizes, jobs) as bars:
         for at, kind, content in _rounds(way, pieces):
             if kind == "told" and content[0] == KNOWN:
                 register.learn(todo[at], Read(*content[1:]))

@@ -485,5 +485,6 @@ def _pinned_speed(at: int, pin: dict, span: float, answers) -> tuple[float, list
             f"{pin['match_film']} ends at {here.max():.2f} s; take an earlier in_match."
         )
     if fits < pin["speed"]:
-        return fits, [f"shot {at + 1}, pinned, is slowed: its film ends too early."]
+        told = f"from {pin['speed']:.2f} to {fits:.2f} of its speed: its film ends too early"
+        return fits, [f"shot {at + 1}, pinned, is slowed {told}; take an earlier in_match."]
     return pin["speed"], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 from tqdm.auto import tqdm
@@ -24,11 +25,15 @@ class FilmBars:
         What the films are called.
     sizes : list of int
         Of their files, bytes.
+    at_once : float
+        Films in work at the same time; infinite where that is others' matter.
     """
 
-    def __init__(self, names: list[str], sizes: list[int]):
+    def __init__(self, names: list[str], sizes: list[int], at_once: float = 1):
         self.names, self.sizes = list(map(_shown, names)), sizes
         what = counted(len(names), "film") if len(names) != 1 else self.names[0]
+        if math.isfinite(at_once) and (some := min(at_once, len(names))) > 1:
+            what += f", {some} at once"
         self.all = byte_bar(sum(sizes), f"ingest {what}")
         self.each: dict[int, tqdm] = {}
         self.done, self.begun = [0] * len(names), False

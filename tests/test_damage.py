@@ -100,6 +100,7 @@ def what_was_cut_off_is_known(folder, formats, tenths, workspace, problems):
             assert f"{begin:.2f} to {end:.2f} s" in problems.what[str(path)]
 
 
+@pytest.mark.long
 def test_a_sample_of_what_archives_hold(tmp_path):
     formats, tenths = ("h264-front.mp4",), (1, 5)
     folder, workspace = tmp_path / "corpus", Workspace(tmp_path / "data")

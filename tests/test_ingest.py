@@ -406,7 +406,7 @@ def test_films_in_work_are_shown_each_and_all_together(films, tmp_path, monkeypa
         monkeypatch.setattr(sys.stderr, "isatty", lambda here=terminal: here)
         ingest.ingest(sorted(films.glob("*.mp4")), workspace, jobs=2)
         said = capsys.readouterr().err
-        assert "ingest 3 films: 100%" in said and "left" in said
+        assert "ingest 3 films, 2 at once: 100%" in said and "left" in said
         for name in ("a.mp4", "b.mp4", "c.mp4"):
             assert (f"{name} (decode)" in said) == terminal
 

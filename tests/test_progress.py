@@ -1,5 +1,6 @@
 """How far films are: each and all together, whatever they are called."""
 
+import math
 import sys
 
 from lab.progress import SHOWN, FilmBars
@@ -26,6 +27,15 @@ def test_of_very_many_some_are_shown(monkeypatch):
         for film in range(len(names)):
             bars.told(film, "decode", 0.5)
         assert list(bars.each) == [*range(SHOWN)] and bars.all.n == 5 * len(names)
+
+
+def test_how_many_are_in_work_is_told(capsys):
+    for names, at_once in (("ab", math.inf), ("abc", 2), ("ab", 4), ("a", 4)):
+        with FilmBars([*names], [10] * len(names), at_once):
+            pass
+    said = [line.partition(":")[0].strip() for line in capsys.readouterr().err.splitlines()]
+    told = ["ingest 2 films", "ingest 3 films, 2 at once", "ingest 2 films, 2 at once"]
+    assert list(dict.fromkeys(filter(None, said))) == [*told, "ingest a"]
 
 
 def test_a_name_stays_in_its_line(capsys):

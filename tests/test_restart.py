@@ -95,6 +95,7 @@ def test_killed_fifty_times_the_store_ends_as_an_undisturbed_one(films, calm, tm
             shutil.rmtree(workspace.work)
 
 
+@pytest.mark.long
 def test_two_at_once_share_the_work(films, calm, tmp_path):
     whole, _ = calm
     with ProcessPoolExecutor(2, mp_context=FORKED) as pool:

@@ -521,6 +521,7 @@ def test_interrupted_it_keeps_every_step(tmp_path, at):
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.long
 def test_it_ends_when_it_learns_nothing_more(tmp_path):
     images = read_folder(stills(tmp_path / "sea"), 64)
     idle = TINY.model_copy(update={"rate": 1e-12, "every": 1, "patience": 3})
