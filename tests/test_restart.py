@@ -127,7 +127,8 @@ mount -t tmpfs tmpfs "$disk"
 for size; do
     mount -o remount,size="$size" "$disk"
     code=0
-    "$python" -m lab.cli ingest "$film" --jobs 1 --work "$disk" >"$out/said" 2>"$out/$size" || code=$?
+    "$python" -m lab.cli ingest "$film" --work "$disk" --jobs 1 \\
+        >"$out/said" 2>"$out/$size" || code=$?
     echo "$size $code $(find "$disk" -name '.*' | wc -l)"
 done
 cp -r "$disk/work" "$out"
