@@ -112,7 +112,7 @@ def _ingest(
 ) -> Report:
     register = Register(workspace)
     todo, stood, found = _left(paths, register, settings, role)
-    jobs = math.inf if dask else _at_once(len(paths), jobs)
+    jobs = math.inf if dask else _at_once(len(paths) if todo else 0, jobs)
     made, copies = [], defaultdict(list)  # a film may lie there twice
     with _way(todo, workspace, jobs, dask) as way:
         for at, brought in _work(todo, register, settings, jobs, way):

@@ -41,8 +41,8 @@ WHOLE = Box()
 def matrix_of(picture: av.VideoFrame) -> str:
     """The YUV matrix a picture was made with; untagged ones go by light and size, as players do."""
     named = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-    guess = "bt709" if picture.height >= 720 or picture.width >= 1280 else "bt601"
-    guess = "bt2020" if picture.color_trc in (PQ, HLG) else guess
+    large = picture.height >= 720 or picture.width >= 1280
+    guess = "bt2020" if picture.color_trc in (PQ, HLG) else "bt709" if large else "bt601"
     return named.get(int(picture.colorspace or 2), guess)
 
 
